@@ -1,0 +1,35 @@
+"""SQS `deployments` -> one system version checked and made current, or the reasons why not."""
+
+from functools import cache
+from typing import Any
+
+import boto3
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from quarterdeck.execution.environment import prepare_process
+
+prepare_process()
+
+from quarterdeck.blobs import BlobStore  # noqa: E402 - crewai reads its settings when imported
+from quarterdeck.execution.deployment import Deployer  # noqa: E402
+from quarterdeck.settings import ModelSettings, load_settings  # noqa: E402
+from quarterdeck.systems.store import SystemStore  # noqa: E402
+from quarterdeck.table import Table  # noqa: E402
+from quarterdeck.tasks.queue import DeploymentMessage, read_messages  # noqa: E402
+from quarterdeck.vault import SecretReader  # noqa: E402
+
+
+@cache
+def load_deployer() -> Deployer:
+    settings = load_settings(ModelSettings)
+    table = Table(boto3.client("dynamodb"), settings.table_name)
+    secrets = SecretReader(boto3.client("secretsmanager"))
+    return Deployer(
+        systems=SystemStore(table, BlobStore(boto3.client("s3"), settings.bucket_name)),
+        read_secret=lambda name: secrets.read(settings.secret_prefix + name),
+    )
+
+
+def lambda_handler(event: dict[str, Any], _: LambdaContext) -> None:
+    for message in read_messages(DeploymentMessage, event):
+        load_deployer().deploy(message)

@@ -1,0 +1,93 @@
+"""What can go wrong, and how the API says it.
+
+QuarterdeckError
+├── InvalidInput     422   a field breaks a rule; `errors` names both
+├── Forbidden        403   the key lacks the scope
+├── NotFound         404   not there, or not for this key
+├── MethodNotAllowed 405
+├── Conflict         409   the state does not allow it
+├── TooLarge         413
+├── QueueFull        429   with Retry-After
+└── Contention       503   others changed the same items at each attempt; with Retry-After
+"""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import NamedTuple
+
+
+class FieldError(NamedTuple):
+    """`field` is a path like `crews[1].agents[0].llm`, `rule` what it breaks."""
+
+    field: str
+    rule: str
+
+
+class QuarterdeckError(Exception):
+    status = 500
+    type = "internal-error"
+    title = "Internal error"
+    headers: Mapping[str, str] = MappingProxyType({})
+    errors: Sequence[FieldError] = ()
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+class InvalidInput(QuarterdeckError):
+    status = 422
+    type = "invalid-input"
+    title = "The request is not valid"
+
+    def __init__(self, errors: Sequence[FieldError]) -> None:
+        super().__init__("; ".join(f"{error.field}: {error.rule}" for error in errors))
+        self.errors = tuple(errors)
+
+
+class Forbidden(QuarterdeckError):
+    status = 403
+    type = "forbidden"
+    title = "The key does not allow this"
+
+
+class NotFound(QuarterdeckError):
+    status = 404
+    type = "not-found"
+    title = "Not found"
+
+
+class MethodNotAllowed(QuarterdeckError):
+    status = 405
+    type = "method-not-allowed"
+    title = "Method not allowed"
+
+    def __init__(self, method: str, allowed: Sequence[str]) -> None:
+        super().__init__(f"{method} is not one of {', '.join(allowed)}")
+        self.headers = {"Allow": ", ".join(allowed)}
+
+
+class Conflict(QuarterdeckError):
+    status = 409
+    type = "conflict"
+    title = "The state does not allow this"
+
+
+class TooLarge(QuarterdeckError):
+    status = 413
+    type = "too-large"
+    title = "The request is too large"
+
+
+class QueueFull(QuarterdeckError):
+    status = 429
+    type = "queue-full"
+    title = "Too many tasks are queued"
+    headers = MappingProxyType({"Retry-After": "30"})
+
+
+class Contention(QuarterdeckError):
+    status = 503
+    type = "contention"
+    title = "Try again"
+    headers = MappingProxyType({"Retry-After": "1"})

@@ -1,0 +1,101 @@
+"""The one HTTP resolver: routes, validation, and errors as problems."""
+
+import json
+from typing import Any
+
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.event_handler.exceptions import NotFoundError
+from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from quarterdeck.errors import (
+    FieldError,
+    InvalidInput,
+    MethodNotAllowed,
+    NotFound,
+    QuarterdeckError,
+    TooLarge,
+)
+from quarterdeck.http import service, systems, tasks
+from quarterdeck.http.problems import read_faults, render_problem
+from quarterdeck.http.services import Services
+from quarterdeck.identity.principal import unpack_principal
+from quarterdeck.observability import logger
+
+MAX_BODY_BYTES = 1024 * 1024
+
+
+def drop_absent(value: Any) -> Any:
+    """`value` without the fields that are null: a field without a value is left out."""
+    match value:
+        case dict():
+            return {k: drop_absent(v) for k, v in value.items() if v is not None}
+        case list():
+            return [drop_absent(entry) for entry in value]
+    return value
+
+
+def serialize(answer: Any) -> str:
+    return json.dumps(drop_absent(answer), separators=(",", ":"))
+
+
+app = APIGatewayHttpResolver(enable_validation=True, serializer=serialize)
+for router in (service.router, systems.router, tasks.router):
+    app.include_router(router)
+
+
+def refuse(error: QuarterdeckError) -> Response[str]:
+    logger.info("Refused", problem=error.type, detail=error.detail)
+    return render_problem(error)
+
+
+@app.exception_handler(QuarterdeckError)
+def answer_problem(error: QuarterdeckError) -> Response[str]:
+    return refuse(error)
+
+
+@app.exception_handler(RequestValidationError)
+def answer_invalid(error: RequestValidationError) -> Response[str]:
+    return refuse(read_faults(error.errors()))
+
+
+@app.exception_handler(RecursionError)
+def answer_nested(_: RecursionError) -> Response[str]:
+    return refuse(InvalidInput([FieldError("body", "is nested too deeply")]))
+
+
+@app.not_found
+def answer_unrouted(_: NotFoundError) -> Response[str]:
+    method, path = app.current_event.http_method.upper(), app.current_event.path
+    # Powertools has no public way to ask which methods a path takes.
+    routes = app._static_routes + app._dynamic_routes
+    allowed = sorted({route.method for route in routes if route.rule.match(path)})
+    if allowed:
+        return refuse(MethodNotAllowed(method, allowed))
+    return refuse(NotFound(f"there is nothing at {path}"))
+
+
+@app.exception_handler(Exception)
+def answer_failure(error: Exception) -> Response[str]:
+    logger.exception("Failed", exc_info=error)
+    return render_problem(QuarterdeckError("the failure is in the log under this request's id"))
+
+
+def resolve(event: dict[str, Any], context: LambdaContext, services: Services) -> dict[str, Any]:
+    """The answer to one event of an HTTP API (payload 2.0)."""
+    body = event.get("body") or ""
+    size = len(body) * 3 // 4 if event.get("isBase64Encoded") else len(body.encode())
+    if size > MAX_BODY_BYTES:
+        problem = render_problem(TooLarge(f"body: is over {MAX_BODY_BYTES} bytes"))
+        return {
+            "statusCode": 413,
+            "headers": {"Content-Type": problem.content_type},
+            "body": problem.body,
+        }
+    # Bodies are JSON whatever the header says: `curl --data` declares a form.
+    event["headers"] = event.get("headers", {}) | {"content-type": "application/json"}
+    authorizer = event["requestContext"].get("authorizer", {}).get("lambda")
+    app.append_context(
+        services=services, principal=unpack_principal(authorizer) if authorizer else None
+    )
+    return app.resolve(event, context)

@@ -1,0 +1,46 @@
+"""What the routes act with, made once for each execution environment."""
+
+from dataclasses import dataclass
+from functools import cache
+
+import boto3
+
+from quarterdeck.blobs import BlobStore
+from quarterdeck.http.pagination import CursorSigner
+from quarterdeck.settings import ApiSettings, load_settings
+from quarterdeck.systems.store import SystemStore
+from quarterdeck.table import Table
+from quarterdeck.tasks.queue import DeploymentMessage, Queue, TaskMessage
+from quarterdeck.tasks.store import TaskStore
+from quarterdeck.vault import SecretReader
+
+
+@dataclass(frozen=True)
+class Services:
+    settings: ApiSettings
+    table: Table
+    blobs: BlobStore
+    systems: SystemStore
+    tasks: TaskStore
+    task_queue: Queue[TaskMessage]
+    deployment_queue: Queue[DeploymentMessage]
+    cursors: CursorSigner
+
+
+@cache
+def load_services() -> Services:
+    settings = load_settings(ApiSettings)
+    table = Table(boto3.client("dynamodb"), settings.table_name)
+    blobs = BlobStore(boto3.client("s3"), settings.bucket_name)
+    sqs = boto3.client("sqs")
+    secrets = SecretReader(boto3.client("secretsmanager"))
+    return Services(
+        settings=settings,
+        table=table,
+        blobs=blobs,
+        systems=SystemStore(table, blobs),
+        tasks=TaskStore(table, blobs),
+        task_queue=Queue(sqs, settings.tasks_queue_url),
+        deployment_queue=Queue(sqs, settings.deployments_queue_url),
+        cursors=CursorSigner(lambda: secrets.read(settings.cursor_secret)),
+    )

@@ -1,0 +1,131 @@
+"""Routes of tasks."""
+
+from http import HTTPStatus
+from typing import Annotated, Literal
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.content_types import APPLICATION_JSON
+from aws_lambda_powertools.event_handler.openapi.params import Header
+from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
+from pydantic import BaseModel
+
+from quarterdeck.http.access import open_system, services_of
+from quarterdeck.http.documentation import describe_answers
+from quarterdeck.http.pagination import PAGE_SIZE, Cursor, Limit
+from quarterdeck.http.services import Services
+from quarterdeck.http.waiting import parse_wait, wait_until
+from quarterdeck.names import read_clock
+from quarterdeck.observability import logger
+from quarterdeck.systems.store import System
+from quarterdeck.tasks.admission import admit_tasks
+from quarterdeck.tasks.outcome import TaskError, Usage
+from quarterdeck.tasks.store import Result, StepView, TaskSummary, TaskView, summarize_task
+from quarterdeck.tasks.submission import TaskRequest, accept_task, find_position
+from quarterdeck.tasks.transitions import TERMINAL, Status, TaskState
+
+router = APIGatewayHttpRouter()
+
+
+class TaskAnswer(BaseModel):
+    """`success` stands for `succeeded`. `position` is the place in the crew's queue, from 1."""
+
+    status: Status | Literal["success"]
+    task_id: str
+    position: int | None = None
+    steps: list[StepView] | None = None
+    result: Result | None = None
+    result_url: str | None = None
+    error: TaskError | None = None
+    usage: Usage | None = None
+    duration_ms: int | None = None
+    rehearsal: bool | None = None
+
+
+class TaskList(BaseModel):
+    tasks: list[TaskSummary]
+    next_cursor: str | None = None
+
+
+@router.post(
+    "/crews/<system_id>/tasks",
+    summary="Submit a task",
+    description="Scope `run`. With `Prefer: wait=N` the answer is 200 once it has ended.",
+    tags=["tasks"],
+    status_code=HTTPStatus.ACCEPTED,
+    responses=describe_answers(TaskAnswer, 404, 409, 429),
+)
+def submit_task(
+    system_id: str, request: TaskRequest, prefer: Annotated[str | None, Header()] = None
+) -> Response[TaskAnswer]:
+    system = open_system(router, system_id, "run")
+    services = services_of(router)
+    state = accept_task(services.table, services.blobs, system, request, read_clock())
+    admit_after_submit(services, system, state)
+
+    def has_ended() -> bool:
+        return services.tasks.get_state(system.scope, state.task_id).status in TERMINAL
+
+    done = wait_until(has_ended, parse_wait(prefer))
+    headers = {"Location": f"/crews/{system_id}/tasks/{state.task_id}"}
+    return Response(
+        status_code=HTTPStatus.OK if done else HTTPStatus.ACCEPTED,
+        content_type=APPLICATION_JSON,
+        headers=headers if done else headers | {"Retry-After": "1"},
+        body=answer_end(services, system, state)
+        if done
+        else answer_accepted(services, system, state),
+    )
+
+
+def admit_after_submit(services: Services, system: System, state: TaskState) -> None:
+    """The task is accepted whatever happens here: the monitor admits what this could not."""
+    try:
+        admit_tasks(services.table, services.task_queue, system.scope, state.crew_name, read_clock)
+    except Exception:
+        logger.exception("Admission failed", task_id=state.task_id)
+
+
+def answer_accepted(services: Services, system: System, state: TaskState) -> TaskAnswer:
+    status = services.tasks.get_state(system.scope, state.task_id).status
+    queued = status == "queued"
+    return TaskAnswer(
+        status=status,
+        task_id=state.task_id,
+        position=find_position(services.table, system, state) if queued else None,
+    )
+
+
+def answer_end(services: Services, system: System, state: TaskState) -> TaskAnswer:
+    view = services.tasks.get_view(system.scope, state.task_id)
+    answer = view.model_dump(include=set(TaskAnswer.model_fields))
+    if view.status == "succeeded":
+        answer["status"] = "success"
+    return TaskAnswer.model_validate(answer)
+
+
+@router.get(
+    "/crews/<system_id>/tasks",
+    summary="List tasks, newest first",
+    tags=["tasks"],
+    responses=describe_answers(TaskList, 404),
+)
+def list_tasks(system_id: str, limit: Limit = PAGE_SIZE, cursor: Cursor = None) -> TaskList:
+    system = open_system(router, system_id, "read")
+    services = services_of(router)
+    name = f"tasks of {system_id}"
+    page = services.tasks.list_page(system.scope, limit, services.cursors.read(name, cursor))
+    return TaskList(
+        tasks=[summarize_task(item) for item in page.items],
+        next_cursor=services.cursors.write(name, page.last_key),
+    )
+
+
+@router.get(
+    "/crews/<system_id>/tasks/<task_id>",
+    summary="Read a task: status, steps, result",
+    tags=["tasks"],
+    responses=describe_answers(TaskView, 404),
+)
+def get_task(system_id: str, task_id: str) -> TaskView:
+    system = open_system(router, system_id, "read")
+    return services_of(router).tasks.get_view(system.scope, task_id)

@@ -1,0 +1,26 @@
+"""`Prefer: wait=N` (RFC 7240): an answer that waits for the end, up to ten seconds."""
+
+import re
+import time
+from collections.abc import Callable
+
+MAX_WAIT_SECONDS = 10
+POLL_SECONDS = 0.2
+
+
+def parse_wait(prefer: str | None) -> int:
+    """Seconds to wait; 0 without the preference, or with one that cannot be read."""
+    match = re.search(r"(?:^|[,;\s])wait\s*=\s*(\d{1,6})", prefer or "", re.IGNORECASE)
+    return min(int(match[1]), MAX_WAIT_SECONDS) if match else 0
+
+
+def wait_until(is_done: Callable[[], bool], seconds: float) -> bool:
+    """Whether it was done in time; asks at once, and then five times a second."""
+    deadline = time.monotonic() + seconds
+    while seconds > 0:
+        if is_done():
+            return True
+        if time.monotonic() + POLL_SECONDS > deadline:
+            break
+        time.sleep(POLL_SECONDS)
+    return False

@@ -1,0 +1,52 @@
+"""What a minute bucket counts: top-level counters, changed by ADD alone.
+
+A time goes into a logarithmic histogram: bin `n` holds what lies in (BASE**(n-1), BASE**n]
+milliseconds, so that the bin's geometric middle is within 5 % of every time in it.
+"""
+
+import math
+from datetime import datetime, timedelta
+
+from quarterdeck.table import Scope, Update
+from quarterdeck.tasks.outcome import Outcome
+
+BASE = 1.1
+BUCKET_DAYS = 15
+
+
+def count_arrival(scope: Scope, crew: str, now: datetime) -> Update:
+    return add_counters(scope, crew, now, {"arrivals": 1})
+
+
+def count_outcome(
+    scope: Scope, crew: str, outcome: Outcome, response_ms: int, now: datetime
+) -> Update:
+    """`response_ms` runs from submit to end, the outcome's own duration from claim to end."""
+    counters = {
+        outcome.status: 1,
+        "prompt_tokens": outcome.usage.prompt_tokens,
+        "completion_tokens": outcome.usage.completion_tokens,
+        "llm_calls": outcome.usage.requests,
+        "response_ms": response_ms,
+        f"response_bin_{find_bin(response_ms)}": 1,
+        "running_ms": outcome.duration_ms,
+        f"running_bin_{find_bin(outcome.duration_ms)}": 1,
+    }
+    if outcome.error:
+        counters[f"error_{outcome.error.type}"] = 1
+    return add_counters(scope, crew, now, counters)
+
+
+def add_counters(scope: Scope, crew: str, now: datetime, counters: dict[str, int]) -> Update:
+    expires = int((now + timedelta(days=BUCKET_DAYS)).timestamp())
+    return Update(scope.bucket_key(crew, now), {"expires_at": expires}, counters)
+
+
+def find_bin(milliseconds: int) -> int:
+    """0 for at most one millisecond."""
+    return math.ceil(math.log(milliseconds, BASE)) if milliseconds > 1 else 0
+
+
+def estimate_time(bin_number: int) -> float:
+    """Milliseconds in the middle of a bin."""
+    return math.pow(BASE, bin_number - 0.5)

@@ -1,0 +1,32 @@
+"""Names, ids and times, as every key and every answer spells them."""
+
+import secrets
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import StringConstraints
+
+NAME_PATTERN = r"^[a-z][a-z0-9-]{0,39}$"
+
+Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
+"""Of systems, crews, steps and secrets. Holds no `#` and no `@`: they separate a key's parts."""
+
+
+def generate_id() -> str:
+    """96 random bits in hexadecimal. From `secrets`: snapshots of a function share other seeds."""
+    return secrets.token_hex(12)
+
+
+def read_clock() -> datetime:
+    """Now, in UTC, to the millisecond: what `format_time` keeps."""
+    now = datetime.now(UTC)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+
+def format_time(moment: datetime) -> str:
+    """`2026-11-23T01:40:00.123Z`: of fixed width, so that text sorts as time."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def parse_time(text: str) -> datetime:
+    return datetime.fromisoformat(text)

@@ -1,0 +1,56 @@
+"""What the stacks hand to a function through its environment variables, parsed once."""
+
+import os
+from functools import cache
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, HttpUrl, Json
+
+
+class Settings(BaseModel):
+    """What every function has; each variable is the field's name in capitals."""
+
+    model_config = ConfigDict(frozen=True)
+
+    environment: str
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+    debug_mode: bool
+
+
+class StateSettings(Settings):
+    """Functions that read or write state."""
+
+    table_name: str
+    bucket_name: str
+
+
+class AdmissionSettings(StateSettings):
+    """Functions that admit tasks: api, worker, deployer, monitor."""
+
+    tasks_queue_url: str
+
+
+class ApiSettings(AdmissionSettings):
+    deployments_queue_url: str
+    cursor_secret: str
+    """Name of the secret that signs the cursors of lists."""
+    model_base_urls: Json[tuple[HttpUrl, ...]]
+    """The base URLs that a configuration may name for its models."""
+
+
+class ModelSettings(AdmissionSettings):
+    """Functions that build crews: worker and deployer."""
+
+    secret_prefix: str
+    """`quarterdeck/<environment>/`: what stands before a configuration's `secret: NAME`."""
+
+
+class AuthorizerSettings(Settings):
+    table_name: str
+    admin_key_secret: str
+
+
+@cache
+def load_settings[S: Settings](kind: type[S]) -> S:
+    """The function's settings; raises ValidationError naming every missing or wrong variable."""
+    return kind.model_validate({name: os.environ.get(name.upper()) for name in kind.model_fields})

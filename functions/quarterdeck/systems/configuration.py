@@ -1,0 +1,244 @@
+"""A crew system's configuration, as `POST /crews` takes it and a version keeps it.
+
+Closed models: an unknown field is an error, and nothing here can name code to import.
+"""
+
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    HttpUrl,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from quarterdeck.errors import FieldError, InvalidInput
+from quarterdeck.names import Name
+
+PROVIDERS = ("anthropic", "bedrock", "ollama", "openai")
+REHEARSAL = "rehearsal"
+MAX_TASK_SECONDS = 840
+"""What one worker invocation can run, less the time to record the outcome."""
+
+Line = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
+Prose = Annotated[str, StringConstraints(min_length=1, max_length=20_000)]
+
+
+class Configuration(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Llm(Configuration):
+    """A model by `provider/name`, or `rehearsal`: the built-in stand-in."""
+
+    model: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    secret: Name | None = None
+    base_url: HttpUrl | None = None
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    max_tokens: int | None = Field(default=None, ge=1)
+
+    @field_validator("model")
+    @classmethod
+    def check_provider(cls, model: str) -> str:
+        provider, separator, name = model.partition("/")
+        if model != REHEARSAL and not (separator and name and provider in PROVIDERS):
+            raise PydanticCustomError(
+                "model_name",
+                "'{model}' is neither 'rehearsal' nor 'provider/name' of a provider of {providers}",
+                {"model": model, "providers": ", ".join(PROVIDERS)},
+            )
+        return model
+
+    @model_validator(mode="after")
+    def check_credentials(self) -> Self:
+        if self.provider in {"openai", "anthropic"} and not (self.secret or self.base_url):
+            raise PydanticCustomError(
+                "secret_missing",
+                "{provider} models need 'secret', the name of the secret that holds the API key",
+                {"provider": self.provider},
+            )
+        return self
+
+    @property
+    def provider(self) -> str:
+        return self.model.partition("/")[0]
+
+
+def expand_llm(value: Any) -> Any:
+    return {"model": value} if isinstance(value, str) else value
+
+
+class Agent(Configuration):
+    role: Line
+    goal: Prose
+    backstory: Prose
+    llm: Annotated[Llm, BeforeValidator(expand_llm)] = Llm(model="bedrock/amazon.nova-pro-v1:0")
+    tools: tuple[Name, ...] = ()
+    timeout: int = Field(default=300, ge=1, le=MAX_TASK_SECONDS)
+    """Seconds that one turn of the agent may take."""
+    memory_enabled: bool = True
+
+    @field_validator("tools")
+    @classmethod
+    def check_tools(cls, tools: tuple[str, ...]) -> tuple[str, ...]:
+        if tools:
+            raise PydanticCustomError(
+                "unknown_tool", "unknown tool '{tool}'; none is known", {"tool": tools[0]}
+            )
+        return tools
+
+
+class Step(Configuration):
+    """One CrewAI task: `{description}` and `{input names}` in its texts are filled in."""
+
+    name: Name
+    description: Prose
+    expected_output: Prose = "A complete answer to the request."
+    agent: Line | None = None
+    """A role of the crew. A sequential crew needs it; the manager of a hierarchical one chooses."""
+
+
+def refuse_budget(value: Any) -> Any:
+    if value is not None:
+        raise PydanticCustomError("budget", "budgets are not enforced yet: leave it null")
+    return value
+
+
+Unlimited = Annotated[None, BeforeValidator(refuse_budget)]
+
+
+class Budget(Configuration):
+    tokens_per_task: Unlimited = None
+    usd_per_task: Unlimited = None
+    tokens_per_day: Unlimited = None
+    usd_per_day: Unlimited = None
+
+
+class Crew(Configuration):
+    name: Name
+    process: Literal["sequential", "hierarchical"] = "sequential"
+    agents: tuple[Agent, ...] = Field(min_length=1, max_length=20)
+    tasks: tuple[Step, ...] = Field(default=(), max_length=50)
+    manager_llm: Annotated[Llm, BeforeValidator(expand_llm)] | None = None
+    """Of a hierarchical crew's manager; without it, that of the first agent."""
+    min_agents: int = Field(default=1, ge=1, le=1000)
+    max_agents: int = Field(default=10, ge=1, le=1000)
+    scale_up_threshold: float = Field(default=0.8, gt=0, le=1)
+    scale_down_threshold: float = Field(default=0.3, ge=0, lt=1)
+    cooldown_period: int = Field(default=300, ge=0, le=86_400)
+    budget: Budget = Budget()
+
+    @model_validator(mode="after")
+    def check_bounds(self) -> Self:
+        if self.min_agents > self.max_agents:
+            raise PydanticCustomError(
+                "bounds",
+                "min_agents ({low}) is over max_agents ({high})",
+                {"low": self.min_agents, "high": self.max_agents},
+            )
+        if self.scale_down_threshold >= self.scale_up_threshold:
+            raise PydanticCustomError(
+                "bounds", "scale_down_threshold must be under scale_up_threshold"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def check_names(self) -> Self:
+        refuse_duplicates("role", (agent.role for agent in self.agents))
+        refuse_duplicates("step", (step.name for step in self.tasks))
+        roles = [agent.role for agent in self.agents]
+        for step in self.tasks:
+            if step.agent is None and self.process == "sequential":
+                raise PydanticCustomError(
+                    "agent_missing",
+                    "step '{step}' names no agent; a sequential crew needs one for each step",
+                    {"step": step.name},
+                )
+            if step.agent is not None and step.agent not in roles:
+                raise PydanticCustomError(
+                    "unknown_agent",
+                    "step '{step}' names the agent '{agent}'; the roles are: {roles}",
+                    {"step": step.name, "agent": step.agent, "roles": ", ".join(roles)},
+                )
+        return self
+
+    @model_validator(mode="after")
+    def check_manager(self) -> Self:
+        if self.manager_llm and self.process == "sequential":
+            raise PydanticCustomError(
+                "manager_unused", "manager_llm is for crews whose process is hierarchical"
+            )
+        return self
+
+    @property
+    def initial_capacity(self) -> int:
+        """The number of agents, within the bounds."""
+        return min(max(len(self.agents), self.min_agents), self.max_agents)
+
+
+class Threshold(Configuration):
+    warning: float
+    critical: float
+
+
+class SystemConfiguration(Configuration):
+    name: Name
+    crews: tuple[Crew, ...] = Field(min_length=1, max_length=50)
+    thresholds: dict[
+        Literal["completion_rate", "error_rate", "avg_response_time", "workload", "utilization"],
+        Threshold,
+    ] = Field(default_factory=dict)
+    backup_frequency: Literal["hourly", "daily", "none"] | None = None
+    """Without it, the environment's."""
+    retention_days: int = Field(default=30, ge=1, le=3650)
+    backup_storage: Literal["cloud", "cloud_cold"] = "cloud"
+    encryption_enabled: bool = True
+    test_restores: bool = True
+
+    @field_validator("crews")
+    @classmethod
+    def check_crews(cls, crews: tuple[Crew, ...]) -> tuple[Crew, ...]:
+        refuse_duplicates("crew", (crew.name for crew in crews))
+        return crews
+
+    def find_crew(self, name: str) -> Crew:
+        return next(crew for crew in self.crews if crew.name == name)
+
+
+def check_base_urls(configuration: SystemConfiguration, allowed: Sequence[HttpUrl]) -> None:
+    """InvalidInput naming each model whose base URL the environment does not allow."""
+    errors = [
+        FieldError(
+            f"{path}.base_url", f"'{llm.base_url}' is not among those the environment allows"
+        )
+        for path, llm in walk_llms(configuration)
+        if llm.base_url is not None and llm.base_url not in allowed
+    ]
+    if errors:
+        raise InvalidInput(errors)
+
+
+def walk_llms(configuration: SystemConfiguration) -> Iterator[tuple[str, Llm]]:
+    """Each model with its path, as `crews[0].agents[1].llm`."""
+    for i, crew in enumerate(configuration.crews):
+        for j, agent in enumerate(crew.agents):
+            yield f"crews[{i}].agents[{j}].llm", agent.llm
+        if crew.manager_llm:
+            yield f"crews[{i}].manager_llm", crew.manager_llm
+
+
+def refuse_duplicates(kind: str, names: Iterable[Hashable]) -> None:
+    seen: set[Hashable] = set()
+    for name in names:
+        if name in seen:
+            raise PydanticCustomError(
+                "duplicate", "the {kind} '{name}' stands twice", {"kind": kind, "name": name}
+            )
+        seen.add(name)

@@ -1,0 +1,53 @@
+"""The messages that say what to do: SQS queues `tasks` and `deployments`."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from quarterdeck.observability import logger
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+
+class Message(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    system_id: str
+
+
+class TaskMessage(Message):
+    """A worker may run this task if its epoch is still this one."""
+
+    generation: int
+    task_id: str
+    epoch: int
+
+
+class DeploymentMessage(Message):
+    number: int
+
+
+class Queue[M: Message]:
+    """One queue; messages of a system are one fair group, so that no system starves the others."""
+
+    def __init__(self, client: "SQSClient", url: str) -> None:
+        self.client = client
+        self.url = url
+
+    def send(self, message: M) -> None:
+        self.client.send_message(
+            QueueUrl=self.url,
+            MessageBody=message.model_dump_json(),
+            MessageGroupId=message.system_id,
+        )
+
+
+def read_messages[M: Message](kind: type[M], event: dict[str, Any]) -> Iterator[M]:
+    """The messages of an SQS event; one that is malformed is logged and dropped."""
+    for record in event["Records"]:
+        try:
+            yield kind.model_validate_json(record["body"])
+        except ValidationError as error:
+            logger.error("Malformed message", body=record["body"][:1000], reason=str(error))

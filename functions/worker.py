@@ -1,0 +1,36 @@
+"""SQS `tasks` -> one task claimed, run, and ended."""
+
+from functools import cache
+from typing import Any
+
+import boto3
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from quarterdeck.execution.environment import prepare_process
+
+prepare_process()
+
+from quarterdeck.blobs import BlobStore  # noqa: E402 - crewai reads its settings when imported
+from quarterdeck.execution.worker import Worker  # noqa: E402
+from quarterdeck.settings import ModelSettings, load_settings  # noqa: E402
+from quarterdeck.table import Table  # noqa: E402
+from quarterdeck.tasks.queue import Queue, TaskMessage, read_messages  # noqa: E402
+from quarterdeck.vault import SecretReader  # noqa: E402
+
+
+@cache
+def load_worker() -> Worker:
+    settings = load_settings(ModelSettings)
+    secrets = SecretReader(boto3.client("secretsmanager"))
+    return Worker(
+        table=Table(boto3.client("dynamodb"), settings.table_name),
+        blobs=BlobStore(boto3.client("s3"), settings.bucket_name),
+        queue=Queue(boto3.client("sqs"), settings.tasks_queue_url),
+        read_secret=lambda name: secrets.read(settings.secret_prefix + name),
+        verbose=settings.debug_mode,
+    )
+
+
+def lambda_handler(event: dict[str, Any], _: LambdaContext) -> None:
+    for message in read_messages(TaskMessage, event):
+        load_worker().run(message)
