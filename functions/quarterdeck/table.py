@@ -6,6 +6,7 @@ compared in a test, and a condition is a list of rules that must all hold.
 
 import secrets
 import time
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 type Item = dict[str, Any]
 
 REGISTRY_SHARDS = 8
+LEASE_SHARDS = 4
 CONFLICT_ATTEMPTS = 8
 
 
@@ -69,7 +71,7 @@ class Scope(NamedTuple):
         return Key(f"{self.prefix}#CREW#{crew}", f"QUEUE#{rank}#{task_id}")
 
     def registry_key(self, task_id: str, created: datetime) -> Key:
-        shard = int(task_id[-2:], 16) % REGISTRY_SHARDS
+        shard = find_shard(task_id, REGISTRY_SHARDS)
         return Key(f"{self.prefix}#TASKS#{created:%Y-%m-%d}#{shard}", task_id)
 
     def state_key(self, task_id: str) -> Key:
@@ -92,17 +94,21 @@ class Scope(NamedTuple):
         return {"tasks_of": self.prefix, "task_time": f"{format_time(created)}#{task_id}"}
 
 
+LEASE_KEYS = ("lease_shard", "lease_expires_at")
+
+
 def lease_index(task_id: str, expires: datetime) -> Item:
-    """The keys of a task's STATE in the index `leases`, while it holds a slot."""
-    shard = int(task_id[-2:], 16) % LEASE_SHARDS
-    return {"lease_shard": lease_shard(shard), "lease_expires_at": format_time(expires)}
-
-
-LEASE_SHARDS = 4
+    """The keys of a task's STATE in the index `leases`: when its message or its worker is due."""
+    shard = lease_shard(find_shard(task_id, LEASE_SHARDS))
+    return dict(zip(LEASE_KEYS, (shard, format_time(expires)), strict=True))
 
 
 def lease_shard(number: int) -> str:
     return f"LEASES#{number}"
+
+
+def find_shard(task_id: str, shards: int) -> int:
+    return zlib.crc32(task_id.encode()) % shards
 
 
 def parse_task_key(pk: str) -> tuple[Scope, str]:

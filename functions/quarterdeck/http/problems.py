@@ -63,6 +63,8 @@ def spell_path(location: Sequence[str | int]) -> str:
     source, *parts = location
     path = ""
     for part in parts:
+        if part == "[key]":
+            continue
         if isinstance(part, int):
             path += f"[{part}]"
         else:

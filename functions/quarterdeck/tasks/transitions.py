@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from quarterdeck.metrics.buckets import count_arrival, count_outcome
 from quarterdeck.names import format_time, parse_time
 from quarterdeck.table import (
+    LEASE_KEYS,
     Absent,
     Below,
     Delete,
@@ -136,7 +137,7 @@ def claim_task(scope: Scope, task_id: str, epoch: int, now: datetime) -> Update:
         scope.state_key(task_id),
         {"status": "running", "started_at": format_time(now), "epoch": epoch + 1},
         {},
-        remove=list(lease_index(task_id, now)),
+        remove=LEASE_KEYS,
         conditions=[Equals("status", "dispatched"), Equals("epoch", epoch)],
     )
 

@@ -1,0 +1,310 @@
+"""Tasks through the stores and the worker's part, on moto: one caller at a time."""
+
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import boto3
+import pytest
+
+from quarterdeck.execution import worker as execution_worker
+from quarterdeck.execution.worker import Worker
+from quarterdeck.http.services import Services
+from quarterdeck.names import generate_id, read_clock
+from quarterdeck.systems.configuration import SystemConfiguration
+from quarterdeck.systems.store import FIRST, System
+from quarterdeck.table import Scope
+from quarterdeck.tasks.admission import admit_tasks
+from quarterdeck.tasks.outcome import Outcome, StepEnded, StepResult, StepStarted, Usage
+from quarterdeck.tasks.queue import TaskMessage
+from quarterdeck.tasks.submission import TaskRequest, accept_task
+from quarterdeck.tasks.transitions import TaskState
+from quarterdeck.tasks.upkeep import Upkeep
+from tests import systems
+
+SUCCESS = Outcome(
+    status="succeeded",
+    output="Done",
+    steps=(
+        StepResult(name="one", agent="Researcher", output="Done", usage=Usage(), duration_ms=5),
+    ),
+    usage=Usage(prompt_tokens=7, completion_tokens=3, requests=1),
+    duration_ms=5,
+    rehearsal=True,
+)
+
+
+@pytest.fixture
+def system(services: Services) -> System:
+    """Active, with one crew `research` of capacity two."""
+    crew = systems.crew(agents=[systems.agent("One"), systems.agent("Two")])
+    configuration = SystemConfiguration.model_validate(systems.system(crews=[crew]))
+    store = services.systems
+    created = store.create(generate_id(), configuration, read_clock())
+    deployment = store.get_deployment(created.system_id, FIRST)
+    assert store.activate(created, deployment, configuration.crews, read_clock())
+    return store.get(created.system_id)
+
+
+@pytest.fixture
+def submit(services: Services, system: System) -> Callable[..., TaskState]:
+    def submit_one(**change: Any) -> TaskState:
+        request = TaskRequest.model_validate({"description": "x", "crew_name": "research"} | change)
+        return accept_task(services.table, services.blobs, system, request, read_clock())
+
+    return submit_one
+
+
+def admit(services: Services, system: System) -> list[str]:
+    return admit_tasks(services.table, services.task_queue, system.scope, "research", read_clock)
+
+
+def receive(services: Services) -> list[TaskMessage]:
+    sqs, messages = boto3.client("sqs"), []
+    while batch := sqs.receive_message(QueueUrl=services.task_queue.url).get("Messages"):
+        for message in batch:
+            messages.append(TaskMessage.model_validate_json(message["Body"]))
+            sqs.delete_message(
+                QueueUrl=services.task_queue.url, ReceiptHandle=message["ReceiptHandle"]
+            )
+    return messages
+
+
+def count_running(services: Services, scope: Scope) -> int:
+    item = services.table.get(scope.crew_key("research"))
+    assert item
+    running: int = item["running"]
+    return running
+
+
+@pytest.fixture
+def run(services: Services, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Delivers a message to a worker whose crew is `crew`, a function of on_event."""
+
+    def run_one(
+        message: TaskMessage,
+        crew: Callable[..., Outcome] = lambda on_event: SUCCESS,
+        end_process: Callable[[], None] = lambda: None,
+    ) -> None:
+        def run_crew(*_: Any, on_event: Any, **__: Any) -> Outcome:
+            return crew(on_event)
+
+        monkeypatch.setattr(execution_worker, "run_crew", run_crew)
+        Worker(
+            table=services.table,
+            blobs=services.blobs,
+            queue=services.task_queue,
+            read_secret=lambda name: name,
+            verbose=False,
+            end_process=end_process,
+        ).run(message)
+
+    return run_one
+
+
+def test_slots_are_never_more_than_the_capacity(
+    services: Services, system: System, submit: Callable[..., TaskState]
+) -> None:
+    states = [submit() for _ in range(5)]
+    assert admit(services, system) == [s.task_id for s in sorted_by_rank(states)[:2]]
+    assert admit(services, system) == []
+    assert count_running(services, system.scope) == 2
+
+
+def sorted_by_rank(states: list[TaskState]) -> list[TaskState]:
+    return sorted(states, key=lambda state: (state.rank, state.task_id))
+
+
+def test_tasks_go_in_order_of_rank_and_id(
+    services: Services,
+    system: System,
+    submit: Callable[..., TaskState],
+    run: Callable[..., None],
+) -> None:
+    priorities = ["low", "high", "medium", "low", "high", "medium", "medium"]
+    states = [submit(priority=priority) for priority in priorities]
+    admit(services, system)
+    order: list[str] = []
+    while messages := receive(services):
+        for message in messages:
+            order.append(message.task_id)
+            run(message)
+    assert order == [state.task_id for state in sorted_by_rank(states)]
+    assert count_running(services, system.scope) == 0
+
+
+def test_a_task_leaves_its_result_its_steps_and_a_count(
+    services: Services,
+    system: System,
+    submit: Callable[..., TaskState],
+    run: Callable[..., None],
+) -> None:
+    task_id = submit().task_id
+    admit(services, system)
+
+    def crew(on_event: Callable[[Any], None]) -> Outcome:
+        on_event(StepStarted(step="one", agent="Researcher"))
+        view = services.tasks.get_view(system.scope, task_id)
+        assert [(s.name, s.status) for s in view.steps] == [("one", "running")]
+        on_event(StepEnded(step="one", agent="Researcher", usage=Usage(), duration_ms=5))
+        view = services.tasks.get_view(system.scope, task_id)
+        assert (view.status, view.steps[0].status) == ("running", "ended")
+        return SUCCESS
+
+    run(receive(services)[0], crew)
+    view = services.tasks.get_view(system.scope, task_id)
+    assert view.status == "succeeded"
+    assert view.result
+    assert view.result.output == "Done"
+    assert view.usage == SUCCESS.usage
+    assert (view.rehearsal, view.steps[0].output) == (True, "Done")
+    bucket = read_buckets(services, system)
+    assert (bucket["arrivals"], bucket["succeeded"], bucket["prompt_tokens"]) == (1, 1, 7)
+
+
+def read_buckets(services: Services, system: System) -> dict[str, int]:
+    """The sum of the crew's minutes: a test may run over the turn of one."""
+    total: dict[str, int] = {}
+    pk = system.scope.bucket_key("research", read_clock()).pk
+    for item in services.table.query(pk, ""):
+        for name in item.keys() - {"pk", "sk", "expires_at"}:
+            total[name] = total.get(name, 0) + item[name]
+    return total
+
+
+def test_a_message_that_comes_again_does_nothing(
+    services: Services,
+    system: System,
+    submit: Callable[..., TaskState],
+    run: Callable[..., None],
+) -> None:
+    submit()
+    admit(services, system)
+    (message,) = receive(services)
+    runs: list[int] = []
+
+    def crew(on_event: object) -> Outcome:
+        runs.append(1)
+        run(message, crew)
+        return SUCCESS
+
+    run(message, crew)
+    run(message, crew)
+    assert runs == [1]
+    assert count_running(services, system.scope) == 0
+    assert read_buckets(services, system)["succeeded"] == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"task_id": "unknown"}, {"epoch": 5}, {"generation": 2}, {"system_id": "unknown"}],
+)
+def test_a_message_of_nothing_current_is_harmless(
+    services: Services,
+    system: System,
+    submit: Callable[..., TaskState],
+    run: Callable[..., None],
+    change: dict[str, Any],
+) -> None:
+    submit()
+    admit(services, system)
+    (message,) = receive(services)
+    before = boto3.client("dynamodb").scan(TableName="quarterdeck")["Items"]
+
+    def crew(on_event: object) -> Outcome:
+        raise AssertionError("it runs")
+
+    run(message.model_copy(update=change), crew)
+    assert boto3.client("dynamodb").scan(TableName="quarterdeck")["Items"] == before
+
+
+def test_a_crew_that_raises_is_a_failed_task(
+    services: Services,
+    system: System,
+    submit: Callable[..., TaskState],
+    run: Callable[..., None],
+) -> None:
+    task_id = submit().task_id
+    admit(services, system)
+
+    def crew(on_event: object) -> Outcome:
+        raise RuntimeError("no such model")
+
+    run(receive(services)[0], crew)
+    view = services.tasks.get_view(system.scope, task_id)
+    assert view.status == "failed"
+    assert view.error
+    assert (view.error.type, view.error.message) == ("RuntimeError", "no such model")
+    assert count_running(services, system.scope) == 0
+
+
+def test_a_call_that_does_not_return_is_timed_out(
+    services: Services,
+    system: System,
+    submit: Callable[..., TaskState],
+    run: Callable[..., None],
+) -> None:
+    task_id = submit(timeout=1).task_id
+    admit(services, system)
+    ended = threading.Event()
+
+    def crew(on_event: object) -> Outcome:
+        assert ended.wait(20)
+        return SUCCESS
+
+    run(receive(services)[0], crew, ended.set)
+    view = services.tasks.get_view(system.scope, task_id)
+    assert (view.status, view.duration_ms) == ("timed_out", 1000)
+    assert read_buckets(services, system)["timed_out"] == 1
+    assert "succeeded" not in read_buckets(services, system)
+    assert count_running(services, system.scope) == 0
+
+
+def test_large_texts_go_to_the_bucket(
+    services: Services,
+    system: System,
+    submit: Callable[..., TaskState],
+    run: Callable[..., None],
+) -> None:
+    state = submit(description="x" * 90_000)
+    assert services.tasks.get_spec(system.scope, state.task_id).description == "x" * 90_000
+    admit(services, system)
+    long = SUCCESS.model_copy(update={"output": "y" * 300_000})
+    run(receive(services)[0], lambda on_event: long)
+    view = services.tasks.get_view(system.scope, state.task_id)
+    assert view.result is None
+    assert view.result_url
+    assert "end-1.json" in view.result_url
+
+
+@pytest.fixture
+def upkeep(services: Services) -> Upkeep:
+    return Upkeep(services.table, services.systems, services.task_queue)
+
+
+def test_the_monitor_admits_what_nobody_admitted(
+    services: Services, system: System, submit: Callable[..., TaskState], upkeep: Upkeep
+) -> None:
+    for _ in range(3):
+        submit()
+    assert upkeep.admit_everywhere() == 2
+    assert upkeep.admit_everywhere() == 0
+
+
+def test_the_monitor_sends_a_lost_message_again_after_ten_minutes(
+    services: Services,
+    system: System,
+    submit: Callable[..., TaskState],
+    upkeep: Upkeep,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    submit()
+    admit(services, system)
+    first = receive(services)
+    assert upkeep.resend_due() == 0
+    late = read_clock() + timedelta(minutes=10, seconds=1)
+    monkeypatch.setattr("quarterdeck.tasks.upkeep.read_clock", lambda: late)
+    assert upkeep.resend_due() == 1
+    assert receive(services) == first
+    assert upkeep.resend_due() == 0
