@@ -1,0 +1,183 @@
+"""The layers and the functions bundle, as they are uploaded."""
+
+import marshal
+import re
+import tomllib
+import zipfile
+from importlib import import_module
+from pathlib import Path, PurePosixPath
+from types import CodeType
+
+import pytest
+from packaging.utils import canonicalize_name
+
+from layers.archive import measure_zip
+from layers.build import build_all, find_host_platform
+from layers.functions import build_functions
+from layers.layer import LAYERS, build_layer
+from layers.packages import Platform
+from layers.programs import ROOT, BuildError, summarize_output
+from layers.stub import STUBS, write_stub
+from layers.trees import is_needed
+
+MIB = 2**20
+DIST_INFO = re.compile(r"python/([^/]+)-([^/-]+)\.dist-info/METADATA")
+
+on_both_platforms = pytest.mark.parametrize("platform", ["x86_64", "arm64"])
+
+
+def list_names(archive: Path) -> set[str]:
+    with zipfile.ZipFile(archive) as opened:
+        return set(opened.namelist())
+
+
+def list_versions(archive: Path) -> dict[str, str]:
+    found = filter(None, map(DIST_INFO.fullmatch, list_names(archive)))
+    return {canonicalize_name(match[1]): match[2] for match in found}
+
+
+def read_files(directory: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(directory).as_posix(): path.read_bytes()
+        for path in directory.rglob("*.py")
+    }
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_layer_builds_to_the_same_bytes(name: str, tmp_path: Path) -> None:
+    platform = find_host_platform()
+    again = build_layer(name, platform, tmp_path / "again.zip")
+
+    assert again.read_bytes() == build_all(platform, [name])[name].read_bytes()
+
+
+def test_functions_build_to_the_same_bytes(tmp_path: Path) -> None:
+    one, two = (build_functions(tmp_path / name).read_bytes() for name in ("one.zip", "two.zip"))
+
+    assert one == two
+
+
+@on_both_platforms
+def test_layers_fit_lambda(platform: Platform) -> None:
+    built = build_all(platform)
+    unzipped = {name: measure_zip(path)[1] for name, path in built.items()}
+
+    assert unzipped["crewai"] <= 140 * MIB
+    assert sum(unzipped.values()) < 200 * MIB
+
+
+@on_both_platforms
+def test_layers_hold_python_and_share_no_file(platform: Platform) -> None:
+    layers = [list_names(path) for path in build_all(platform, LAYERS).values()]
+
+    assert all(name.startswith("python/") for names in layers for name in names)
+    assert not set.intersection(*layers)
+
+
+@on_both_platforms
+def test_layers_have_the_locked_versions_and_no_package_twice(platform: Platform) -> None:
+    lock = tomllib.loads((ROOT / "uv.lock").read_text())
+    locked = {package["name"]: package.get("version") for package in lock["package"]}
+    base, crewai = (list_versions(path) for path in build_all(platform, LAYERS).values())
+
+    assert {"aws-lambda-powertools", "boto3", "pydantic"} <= set(base)
+    assert {"anthropic", "crewai", "openai"} <= set(crewai)
+    assert not set(base) & set(crewai)
+    assert {**base, **crewai}.items() <= locked.items()
+
+
+@on_both_platforms
+def test_libraries_are_of_the_platform(platform: Platform) -> None:
+    other = {"x86_64": "aarch64", "arm64": "x86_64"}[platform]
+    names = {name for path in build_all(platform, LAYERS).values() for name in list_names(path)}
+
+    assert any(name.endswith(".so") for name in names)
+    assert not [name for name in names if name.endswith(f"-{other}-linux-gnu.so")]
+
+
+@pytest.mark.parametrize(
+    ("archive", "module", "deployed"),
+    [
+        ("crewai", "python/crewai/crew.py", "/opt/python/crewai/crew.py"),
+        ("functions", "quarterdeck/table.py", "/var/task/quarterdeck/table.py"),
+    ],
+)
+def test_compiled_code_is_trusted_and_names_the_deployed_file(
+    archive: str, module: str, deployed: str
+) -> None:
+    source = PurePosixPath(module)
+    compiled = source.parent / "__pycache__" / f"{source.stem}.cpython-313.pyc"
+    with zipfile.ZipFile(build_all(names=[archive])[archive]) as opened:
+        pyc = opened.read(compiled.as_posix())
+
+    code = marshal.loads(pyc[16:])
+    assert pyc[4:8] == b"\x01\x00\x00\x00", "hash-based, unchecked: PEP 552"
+    assert isinstance(code, CodeType)
+    assert code.co_filename == deployed
+
+
+def test_functions_bundle_has_handlers_and_documents_alone() -> None:
+    names = list_names(build_all(names=["functions"])["functions"])
+
+    assert {"api.py", "worker.py", "openapi.json", "docs.html"} <= names
+    assert {PurePosixPath(name).suffix for name in names} <= {
+        *(".py", ".pyc", ".yaml", ".json", ".html", ".txt")
+    }
+
+
+@pytest.mark.parametrize(
+    ("path", "needed"),
+    [
+        ("crewai/crew.py", True),
+        ("crewai/translations/en.json", True),
+        ("crewai-1.15.30.dist-info/METADATA", True),
+        ("crewai-1.15.30.dist-info/entry_points.txt", True),
+        ("numpy-2.5.5.dist-info/licenses/LICENSE.txt", True),
+        ("numpy-2.5.5.dist-info/RECORD", False),
+        ("numpy/testing/__init__.py", True),
+        ("numpy/linalg/tests/test_linalg.py", False),
+        ("jinja2/tests.py", True),
+        ("openai/cli/bin/x.py", True),
+        ("bin/openai", False),
+        ("six.pyi", False),
+    ],
+)
+def test_pruning_keeps_what_runs(path: str, needed: bool) -> None:
+    assert is_needed(PurePosixPath(path)) is needed
+
+
+def test_package_that_cannot_be_had_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV_OFFLINE", "1")
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
+
+    with pytest.raises(BuildError, match="uv could not install the packages for arm64") as raised:
+        build_layer("base", "arm64", tmp_path / "base.zip")
+
+    assert len(str(raised.value).splitlines()) == 1
+    assert not (tmp_path / "base.zip").exists()
+
+
+def test_failed_program_is_summarized_by_its_first_line_and_cause() -> None:
+    assert summarize_output("\nerror: no\n  Caused by: x\n  Caused by: dns\n") == (
+        "error: no … Caused by: dns"
+    )
+    assert summarize_output("error: no\n") == "error: no"
+    assert summarize_output("") == "it said nothing"
+
+
+def test_committed_stub_is_what_the_installed_crewai_needs(tmp_path: Path) -> None:
+    write_stub(tmp_path)
+
+    assert read_files(tmp_path) == read_files(STUBS)
+
+
+def test_stub_can_be_imported_but_not_used() -> None:
+    client = import_module("chromadb").PersistentClient
+    settings = import_module("chromadb.config").Settings
+
+    for name in (client, type("Subclass", (client,), {})):
+        with pytest.raises(ImportError, match="chromadb is not part of this deployment"):
+            name(path="/tmp/db")
+    assert settings(is_persistent=True, anything="goes").model_dump()["anything"] == "goes"
