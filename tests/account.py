@@ -1,0 +1,71 @@
+"""What the stacks leave in an account, made in moto: table, bucket, queues, secrets."""
+
+from typing import Any
+
+import boto3
+
+INDEXES = {
+    "tasks-by-time": ("tasks_of", "task_time"),
+    "leases": ("lease_shard", "lease_expires_at"),
+    "active-systems": ("active", "system_id"),
+    "systems": ("listed", "listed_at"),
+}
+KEYS = {"pk", "sk"} | {name for pair in INDEXES.values() for name in pair}
+ENVIRONMENT = {
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_DEFAULT_REGION": "eu-west-1",
+    "AWS_REGION": "eu-west-1",
+    "ENVIRONMENT": "development",
+    "LOG_LEVEL": "INFO",
+    "DEBUG_MODE": "false",
+    "TABLE_NAME": "quarterdeck",
+    "BUCKET_NAME": "quarterdeck",
+    "CURSOR_SECRET": "quarterdeck-system/development/cursor-key",
+    "MODEL_BASE_URLS": '["http://localhost:11434/v1"]',
+    "ADMIN_KEY_SECRET": "quarterdeck-system/development/admin-key",
+    "SECRET_PREFIX": "quarterdeck/development/",
+}
+
+
+def prepare_account() -> dict[str, str]:
+    """Makes it all, and answers the functions' variables."""
+    create_table(boto3.client("dynamodb"))
+    boto3.client("s3").create_bucket(
+        Bucket="quarterdeck", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
+    )
+    for name in ("cursor-key", "admin-key"):
+        boto3.client("secretsmanager").create_secret(
+            Name=f"quarterdeck-system/development/{name}", SecretString=f"the {name}"
+        )
+    urls = {
+        f"{name.upper()}_QUEUE_URL": boto3.client("sqs").create_queue(QueueName=name)["QueueUrl"]
+        for name in ("tasks", "deployments")
+    }
+    return ENVIRONMENT | urls
+
+
+def create_table(client: Any) -> None:
+    client.create_table(
+        TableName="quarterdeck",
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=describe_keys("pk", "sk"),
+        AttributeDefinitions=[
+            {"AttributeName": name, "AttributeType": "S"} for name in sorted(KEYS)
+        ],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": index,
+                "KeySchema": describe_keys(*pair),
+                "Projection": {"ProjectionType": "ALL"},
+            }
+            for index, pair in INDEXES.items()
+        ],
+    )
+
+
+def describe_keys(partition: str, order: str) -> list[dict[str, str]]:
+    return [
+        {"AttributeName": partition, "KeyType": "HASH"},
+        {"AttributeName": order, "KeyType": "RANGE"},
+    ]
