@@ -1,0 +1,64 @@
+"""The function behind the HTTP API."""
+
+import json
+
+from aws_cdk import Duration
+from constructs import Construct
+
+from infra.blob_bucket import BlobBucket
+from infra.environment import Target
+from infra.function_code import FunctionCode
+from infra.generated_secret import GeneratedSecret
+from infra.service_function import ServiceFunction
+from infra.state_table import StateTable
+from infra.work_queue import WorkQueue
+
+
+class Api(ServiceFunction):
+    """Answers requests: validates, reads and writes state, queues work."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        *,
+        target: Target,
+        code: FunctionCode,
+        table: StateTable,
+        blobs: BlobBucket,
+        tasks: WorkQueue,
+        deployments: WorkQueue,
+        cursor_key: GeneratedSecret,
+    ) -> None:
+        super().__init__(
+            scope,
+            "api",
+            target=target,
+            code=code,
+            # Longer than the 10 s of `Prefer: wait`, shorter than the gateway's 30 s.
+            timeout=Duration.seconds(20),
+            memory_mib=512,
+            settings={
+                "TABLE_NAME": table.name,
+                "BUCKET_NAME": blobs.name,
+                "TASKS_QUEUE_URL": tasks.url,
+                "DEPLOYMENTS_QUEUE_URL": deployments.url,
+                "CURSOR_SECRET": cursor_key.name,
+                "MODEL_BASE_URLS": json.dumps(
+                    [str(url) for url in target.environment.model_base_urls]
+                ),
+            },
+        )
+        table.allow(
+            self.role,
+            "dynamodb:GetItem",
+            "dynamodb:Query",
+            "dynamodb:PutItem",
+            "dynamodb:UpdateItem",
+            "dynamodb:DeleteItem",
+            "dynamodb:ConditionCheckItem",
+            indexes=("tasks-by-time", "systems"),
+        )
+        blobs.allow(self.role, "s3:GetObject", "s3:PutObject")
+        tasks.allow_send(self.role)
+        deployments.allow_send(self.role)
+        cursor_key.allow_read(self.role)

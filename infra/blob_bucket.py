@@ -1,0 +1,70 @@
+"""The bucket for values that are too large for the table."""
+
+from aws_cdk import Acknowledgment, Aws, Duration, RemovalPolicy, Stack, Validations
+from aws_cdk.aws_iam import Policy, PolicyStatement, Role
+from aws_cdk.aws_kms import IKey
+from aws_cdk.aws_s3 import BlockPublicAccess, Bucket, BucketEncryption, LifecycleRule
+from constructs import Construct
+
+from infra.environment import Target
+from infra.wildcards import accept_wildcard
+
+
+class BlobBucket(Construct):
+    """A private, versioned bucket, encrypted with `key`; functions reach `blobs/` alone."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, target: Target, key: IKey) -> None:
+        super().__init__(scope, construct_id)
+        self._key = key
+        self._bucket = Bucket(
+            self,
+            "Bucket",
+            block_public_access=BlockPublicAccess.BLOCK_ALL,
+            encryption=BucketEncryption.KMS,
+            encryption_key=key,
+            bucket_key_enabled=True,
+            enforce_ssl=target.enforce_ssl,
+            versioned=True,
+            lifecycle_rules=[
+                LifecycleRule(
+                    abort_incomplete_multipart_upload_after=Duration.days(1),
+                    noncurrent_version_expiration=Duration.days(30),
+                )
+            ],
+            removal_policy=RemovalPolicy[target.environment.removal_policy.upper()],
+        )
+        Validations.of(self._bucket).acknowledge(
+            Acknowledgment(
+                id="AwsSolutions-S1",
+                reason="Only the functions' roles read and write objects. An account that must "
+                "record each access turns on CloudTrail's data events, which name the role.",
+            )
+        )
+
+    @property
+    def name(self) -> str:
+        return self._bucket.bucket_name
+
+    def allow(self, role: Role, *actions: str) -> None:
+        """Lets the role do the actions on the objects under `blobs/`."""
+        # The import that the role's stack gets anyway, spelled out to name it to cdk-nag.
+        objects = f"{Stack.of(self).export_value(self._bucket.bucket_arn)}/blobs/*"
+        policy = Policy(
+            role,
+            "Blobs",
+            roles=[role],
+            statements=[
+                PolicyStatement(actions=list(actions), resources=[objects]),
+                # To write, S3 generates a data key; to read, it decrypts one.
+                PolicyStatement(
+                    actions=["kms:Decrypt", "kms:GenerateDataKey"],
+                    resources=[self._key.key_arn],
+                    conditions={
+                        "StringEquals": {"kms:ViaService": f"s3.{Aws.REGION}.amazonaws.com"}
+                    },
+                ),
+            ],
+        )
+        accept_wildcard(
+            policy, objects, "Blobs are named when they are written: a role has their prefix."
+        )

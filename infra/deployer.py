@@ -1,0 +1,61 @@
+"""The function that deploys versions of crew systems."""
+
+from aws_cdk import Duration
+from constructs import Construct
+
+from infra.blob_bucket import BlobBucket
+from infra.environment import Target
+from infra.function_code import FunctionCode
+from infra.models import allow_model_secrets, make_secret_prefix
+from infra.service_function import ServiceFunction
+from infra.state_table import StateTable
+from infra.work_queue import WorkQueue
+
+
+class Deployer(ServiceFunction):
+    """Builds, checks and activates one system version a message."""
+
+    TIMEOUT = Duration.minutes(5)
+
+    def __init__(
+        self,
+        scope: Construct,
+        *,
+        target: Target,
+        code: FunctionCode,
+        table: StateTable,
+        blobs: BlobBucket,
+        tasks: WorkQueue,
+        deployments: WorkQueue,
+    ) -> None:
+        super().__init__(
+            scope,
+            "deployer",
+            target=target,
+            code=code,
+            layers=("base", "crewai"),
+            timeout=self.TIMEOUT,
+            # From 1,769 MB a function has a whole CPU, and importing crewai takes 3 s of one.
+            memory_mib=2048,
+            settings={
+                "TABLE_NAME": table.name,
+                "BUCKET_NAME": blobs.name,
+                "TASKS_QUEUE_URL": tasks.url,
+                "SECRET_PREFIX": make_secret_prefix(target),
+            },
+        )
+        table.allow(
+            self.role,
+            "dynamodb:GetItem",
+            "dynamodb:Query",
+            "dynamodb:PutItem",
+            "dynamodb:UpdateItem",
+            "dynamodb:DeleteItem",
+            "dynamodb:ConditionCheckItem",
+        )
+        blobs.allow(self.role, "s3:GetObject", "s3:PutObject")
+        # A change of capacity admits tasks.
+        tasks.allow_send(self.role)
+        allow_model_secrets(self.role, target)
+        # Systems are few and deployments short: two, Lambda's least, are enough.
+        self.function.add_event_source(deployments.make_source(max_concurrency=2))

@@ -1,0 +1,82 @@
+"""The settings of an environment, and where its stacks are to run."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl, StringConstraints, ValidationError
+
+from layers.packages import Platform
+
+DIRECTORY = Path(__file__).parent / "environments"
+
+# As a browser sends it: no path, no slash at the end.
+type Origin = Annotated[str, StringConstraints(pattern=r"^https?://[^/\s*]+$")]
+
+
+class InvalidEnvironmentError(Exception):
+    """An environment that cannot be used; its text has one line for each problem."""
+
+
+class Environment(BaseModel):
+    """What one environment sets; every field is a key of its YAML file, and none has a default."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    debug_mode: bool
+    """Crews log each step."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+    max_concurrent_tasks: int = Field(ge=2, le=1000)
+    """Tasks that run at once, over all systems; Lambda's event source takes 2 to 1000."""
+    model_base_urls: tuple[HttpUrl, ...]
+    """The base URLs that a configuration may name for its models."""
+    cors_origins: tuple[Origin, ...]
+    """The origins of web pages that may call the API."""
+    log_retention_days: Literal[1, 7, 14, 30, 90, 180, 365, 731, 1827, 3653]
+    removal_policy: Literal["destroy", "retain"]
+    """What becomes of the table, bucket, key and logs when their stack is deleted."""
+    deletion_protection: bool
+    """The table and the data stack refuse to be deleted."""
+    recovery_days: int = Field(ge=1, le=35)
+    """How far back the table can be restored to a point in time."""
+
+
+class Target(BaseModel):
+    """Where the stacks are to run, and with which settings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    environment: Environment
+    platform: Platform = "arm64"
+    local: bool = False
+    """In the emulator instead of AWS."""
+
+    @property
+    def enforce_ssl(self) -> bool:
+        """False only for the emulator, which speaks plain HTTP; nothing else differs there."""
+        return not self.local
+
+
+def load_target(name: str, directory: Path = DIRECTORY, **options: object) -> Target:
+    """Reads `directory`/NAME.yaml; raises InvalidEnvironmentError with all that is wrong."""
+    path = directory / f"{name}.yaml"
+    if path not in (known := sorted(directory.glob("*.yaml"))):
+        names = ", ".join(each.stem for each in known)
+        raise InvalidEnvironmentError(f"environment: {name!r} is unknown; known are {names}")
+    try:
+        settings = Environment.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        return Target.model_validate({**options, "name": name, "environment": settings})
+    except yaml.YAMLError as error:
+        raise InvalidEnvironmentError(f"{path.name}: {error}") from None
+    except ValidationError as error:
+        lines = (
+            f"{_join_path(item['loc']) or path.name}: {item['msg']}" for item in error.errors()
+        )
+        raise InvalidEnvironmentError("\n".join(lines)) from None
+
+
+def _join_path(parts: Iterable[int | str]) -> str:
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
+    return text.removeprefix(".")

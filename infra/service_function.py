@@ -1,0 +1,70 @@
+"""A Lambda function as every function of the service is."""
+
+from collections.abc import Mapping
+from typing import cast
+
+from aws_cdk import Acknowledgment, Duration, Validations
+from aws_cdk.aws_iam import Role, ServicePrincipal
+from aws_cdk.aws_lambda import CfnFunction, Function, RecursiveLoop
+from constructs import Construct
+
+from infra.environment import Target
+from infra.function_code import FunctionCode
+from infra.log_group import RetainedLogGroup
+
+
+class ServiceFunction(Construct):
+    """Runs `NAME.lambda_handler` under its own role, which can write its own logs, no more.
+
+    `settings` are the variables of its settings class besides those that every function has.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        name: str,
+        *,
+        target: Target,
+        code: FunctionCode,
+        settings: Mapping[str, str],
+        memory_mib: int,
+        timeout: Duration,
+        layers: tuple[str, ...] = ("base",),
+        recursive_loop: RecursiveLoop = RecursiveLoop.TERMINATE,
+    ) -> None:
+        super().__init__(scope, name.capitalize())
+        logs = RetainedLogGroup(self, "Logs", target.environment)
+        self.role = Role(self, "Role", assumed_by=ServicePrincipal("lambda.amazonaws.com"))
+        logs.grant_write(self.role)
+        self.function = Function(
+            self,
+            "Function",
+            description=f"Quarterdeck, {target.name}: {name}",
+            code=code.functions,
+            handler=f"{name}.lambda_handler",
+            runtime=code.runtime,
+            architecture=code.architecture,
+            layers=[code.layers[layer] for layer in layers],
+            role=self.role,
+            log_group=logs,
+            memory_size=memory_mib,
+            timeout=timeout,
+            recursive_loop=recursive_loop,
+            environment={
+                "ENVIRONMENT": target.name,
+                "LOG_LEVEL": target.environment.log_level,
+                "DEBUG_MODE": str(target.environment.debug_mode).lower(),
+                "POWERTOOLS_SERVICE_NAME": name,
+                "POWERTOOLS_METRICS_NAMESPACE": "Quarterdeck",
+                **settings,
+            },
+        )
+        # CDK makes a function wait for its role's policies, and names the role again with them.
+        cast(CfnFunction, self.function.node.default_child).add_metadata(
+            "cfn-lint", {"config": {"ignore_checks": ["W3005"]}}
+        )
+        Validations.of(self.function).acknowledge(
+            Acknowledgment(
+                id="AwsSolutions-L1", reason="crewai supports no Python after 3.13 (`<3.14`)."
+            )
+        )

@@ -1,0 +1,81 @@
+"""What a release replaces: queues, functions, the HTTP API."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from aws_cdk import CfnOutput, Stack
+from constructs import Construct
+
+from infra.api import Api
+from infra.authorizer import Authorizer
+from infra.data_stack import DataStack
+from infra.deployer import Deployer
+from infra.environment import Target
+from infra.function_code import FunctionCode
+from infra.generated_secret import GeneratedSecret
+from infra.http_api import HttpApi
+from infra.monitor import Monitor
+from infra.work_queue import WorkQueue
+from infra.worker import Worker
+
+
+class ServiceStack(Stack):
+    """The service on the state of `data`; `zips` is what `layers.build.build_all` answers."""
+
+    def __init__(
+        self, scope: Construct, target: Target, *, data: DataStack, zips: Mapping[str, Path]
+    ) -> None:
+        super().__init__(
+            scope,
+            f"Quarterdeck-{target.name}-Service",
+            description=f"Quarterdeck, {target.name}: API, queues and functions",
+        )
+        table, blobs = data.table, data.blobs
+        code = FunctionCode(self, "Code", zips=zips, platform=target.platform)
+        tasks = WorkQueue(self, "Tasks", target=target, work=Worker.TIMEOUT)
+        deployments = WorkQueue(self, "Deployments", target=target, work=Deployer.TIMEOUT)
+        admin_key = GeneratedSecret(
+            self,
+            "admin-key",
+            target=target,
+            description="The first API key, with every scope: makes the others by POST /keys",
+            not_rotated_because="People hold it: they replace it by hand; other keys go on.",
+        )
+        cursor_key = GeneratedSecret(
+            self,
+            "cursor-key",
+            target=target,
+            description="Signs the cursors of lists",
+            not_rotated_because="It guards no access: a cursor holds only a place in a list.",
+        )
+        api = Api(
+            self,
+            target=target,
+            code=code,
+            table=table,
+            blobs=blobs,
+            tasks=tasks,
+            deployments=deployments,
+            cursor_key=cursor_key,
+        )
+        authorizer = Authorizer(self, target=target, code=code, table=table, admin_key=admin_key)
+        Deployer(
+            self,
+            target=target,
+            code=code,
+            table=table,
+            blobs=blobs,
+            tasks=tasks,
+            deployments=deployments,
+        )
+        Worker(self, target=target, code=code, table=table, blobs=blobs, tasks=tasks)
+        Monitor(self, target=target, code=code, table=table, blobs=blobs, tasks=tasks)
+        http_api = HttpApi(
+            self, "HttpApi", target=target, api=api.function, authorizer=authorizer.function
+        )
+        for name, value in {
+            "ApiUrl": http_api.url,
+            "AdminKeySecret": admin_key.name,
+            "TasksQueueUrl": tasks.url,
+        }.items():
+            CfnOutput(self, name, value=value)

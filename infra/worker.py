@@ -1,0 +1,62 @@
+"""The function that runs tasks."""
+
+from aws_cdk import Duration
+from aws_cdk.aws_lambda import RecursiveLoop
+from constructs import Construct
+
+from infra.blob_bucket import BlobBucket
+from infra.environment import Target
+from infra.function_code import FunctionCode
+from infra.models import allow_bedrock, allow_model_secrets, make_secret_prefix
+from infra.service_function import ServiceFunction
+from infra.state_table import StateTable
+from infra.work_queue import WorkQueue
+
+
+class Worker(ServiceFunction):
+    """Runs one task a message, at most `max_concurrent_tasks` at once."""
+
+    TIMEOUT = Duration.minutes(15)
+
+    def __init__(
+        self,
+        scope: Construct,
+        *,
+        target: Target,
+        code: FunctionCode,
+        table: StateTable,
+        blobs: BlobBucket,
+        tasks: WorkQueue,
+    ) -> None:
+        super().__init__(
+            scope,
+            "worker",
+            target=target,
+            code=code,
+            layers=("base", "crewai"),
+            timeout=self.TIMEOUT,
+            # From 1,769 MB a function has a whole CPU, and importing crewai takes 3 s of one.
+            memory_mib=2048,
+            # When a task ends the next is sent to the queue this function reads, without end.
+            recursive_loop=RecursiveLoop.ALLOW,
+            settings={
+                "TABLE_NAME": table.name,
+                "BUCKET_NAME": blobs.name,
+                "TASKS_QUEUE_URL": tasks.url,
+                "SECRET_PREFIX": make_secret_prefix(target),
+            },
+        )
+        table.allow(
+            self.role,
+            "dynamodb:GetItem",
+            "dynamodb:Query",
+            "dynamodb:PutItem",
+            "dynamodb:UpdateItem",
+            "dynamodb:DeleteItem",
+            "dynamodb:ConditionCheckItem",
+        )
+        blobs.allow(self.role, "s3:GetObject", "s3:PutObject")
+        tasks.allow_send(self.role)
+        allow_model_secrets(self.role, target)
+        allow_bedrock(self.role)
+        self.function.add_event_source(tasks.make_source(target.environment.max_concurrent_tasks))

@@ -1,0 +1,74 @@
+"""The data stack: keys and indexes as the code asks for them, and data that is hard to lose."""
+
+from typing import Any
+
+import pytest
+
+from tests.stack.conftest import Assembly
+
+pytestmark = pytest.mark.xdist_group("synth")
+
+
+def read_keys(described: Any) -> tuple[str, str]:
+    partition, sort = described["KeySchema"]
+    assert (partition["KeyType"], sort["KeyType"]) == ("HASH", "RANGE")
+    return partition["AttributeName"], sort["AttributeName"]
+
+
+def test_keys_and_indexes(assembly: Assembly) -> None:
+    table = assembly.find_one("AWS::DynamoDB::Table")
+    assert read_keys(table) == ("pk", "sk")
+    assert {
+        index["IndexName"]: (*read_keys(index), set(index["Projection"]["NonKeyAttributes"]))
+        for index in table["GlobalSecondaryIndexes"]
+    } == {
+        "tasks-by-time": (
+            "tasks_of",
+            "task_time",
+            {"status", "crew_name", "priority", "ended_at"},
+        ),
+        "leases": ("lease_shard", "lease_expires_at", {"status", "epoch"}),
+        "active-systems": ("active", "system_id", {"generation"}),
+        "systems": (
+            "listed",
+            "listed_at",
+            {"system_id", "name", "state", "generation", "current_version", "created_at"},
+        ),
+    }
+    assert {each["AttributeType"] for each in table["AttributeDefinitions"]} == {"S"}
+
+
+def test_the_table_is_on_demand_encrypted_and_recoverable(assembly: Assembly) -> None:
+    table = assembly.find_one("AWS::DynamoDB::Table")
+    assert table["BillingMode"] == "PAY_PER_REQUEST"
+    assert table["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
+    assert table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True
+    [key] = assembly.find("AWS::KMS::Key")
+    assert table["SSESpecification"]["KMSMasterKeyId"] == {"Fn::GetAtt": [key, "Arn"]}
+    assert assembly.find_one("AWS::KMS::Key")["EnableKeyRotation"] is True
+
+
+def test_the_bucket_is_private_encrypted_and_versioned(assembly: Assembly) -> None:
+    bucket = assembly.find_one("AWS::S3::Bucket")
+    assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+    assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
+    [rule] = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    [key] = assembly.find("AWS::KMS::Key")
+    assert rule["ServerSideEncryptionByDefault"]["KMSMasterKeyID"] == {"Fn::GetAtt": [key, "Arn"]}
+    [lifecycle] = bucket["LifecycleConfiguration"]["Rules"]
+    assert {"NoncurrentVersionExpiration", "AbortIncompleteMultipartUpload"} <= set(lifecycle)
+
+
+def test_production_retains_what_it_holds(production: Assembly, development: Assembly) -> None:
+    stateful = {"AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::KMS::Key"}
+
+    def read_policies(assembly: Assembly) -> set[str]:
+        return {
+            resource["DeletionPolicy"]
+            for resource in assembly.data.values()
+            if resource["Type"] in stateful
+        }
+
+    assert read_policies(production) == {"Retain"}
+    assert read_policies(development) == {"Delete"}
+    assert production.find_one("AWS::DynamoDB::Table")["DeletionProtectionEnabled"] is True

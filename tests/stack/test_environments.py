@@ -1,0 +1,98 @@
+"""Environments: what each sets, and what someone sees who gets one wrong."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from infra.environment import DIRECTORY, InvalidEnvironmentError, load_target
+
+
+@pytest.fixture
+def settings() -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load((DIRECTORY / "staging.yaml").read_text())
+    return loaded
+
+
+def load(directory: Path, settings: Any) -> None:
+    (directory / "trial.yaml").write_text(yaml.safe_dump(settings))
+    load_target("trial", directory)
+
+
+@pytest.mark.parametrize(
+    ("name", "debug_mode", "log_level", "max_concurrent_tasks"),
+    [
+        ("development", True, "DEBUG", 5),
+        ("staging", False, "INFO", 20),
+        ("production", False, "WARNING", 100),
+    ],
+)
+def test_an_environment_sets(
+    name: str, debug_mode: bool, log_level: str, max_concurrent_tasks: int
+) -> None:
+    environment = load_target(name).environment
+    assert environment.debug_mode is debug_mode
+    assert environment.log_level == log_level
+    assert environment.max_concurrent_tasks == max_concurrent_tasks
+
+
+def test_production_keeps_its_data() -> None:
+    environment = load_target("production").environment
+    assert (environment.removal_policy, environment.deletion_protection) == ("retain", True)
+    assert environment.model_base_urls == ()
+
+
+def test_all_errors_are_reported_at_once(tmp_path: Path, settings: dict[str, Any]) -> None:
+    wrong = settings | {"log_level": "LOUD", "max_concurrent_tasks": 1, "log_levle": "INFO"}
+    with pytest.raises(InvalidEnvironmentError) as caught:
+        load(tmp_path, wrong)
+    assert str(caught.value).splitlines() == [
+        "log_level: Input should be 'DEBUG', 'INFO', 'WARNING' or 'ERROR'",
+        "max_concurrent_tasks: Input should be greater than or equal to 2",
+        "log_levle: Extra inputs are not permitted",
+    ]
+
+
+def test_an_error_in_a_list_names_its_place(tmp_path: Path, settings: dict[str, Any]) -> None:
+    with pytest.raises(InvalidEnvironmentError, match=r"^cors_origins\[1\]: "):
+        load(tmp_path, settings | {"cors_origins": ["https://a.example", "https://b.example/"]})
+
+
+def test_every_setting_must_be_there(tmp_path: Path, settings: dict[str, Any]) -> None:
+    del settings["recovery_days"]
+    with pytest.raises(InvalidEnvironmentError, match=r"^recovery_days: Field required$"):
+        load(tmp_path, settings)
+
+
+@pytest.mark.parametrize("text", ["", "- a list", "log_level: [", "debug_mode: true\n\tx: 1"])
+def test_a_file_that_is_no_mapping_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "trial.yaml").write_text(text)
+    with pytest.raises(InvalidEnvironmentError, match=r"^trial\.yaml: "):
+        load_target("trial", tmp_path)
+
+
+def test_an_unknown_platform_lists_the_known_ones() -> None:
+    with pytest.raises(
+        InvalidEnvironmentError, match=r"^platform: Input should be 'x86_64' or 'arm64'$"
+    ):
+        load_target("development", platform="riscv")
+
+
+def test_an_unknown_environment_ends_the_app_with_one_line() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "infra.app"],
+        env=os.environ | {"CDK_CONTEXT_JSON": json.dumps({"environment": "prod"})},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 1
+    # jsii may speak of the version of Node first.
+    *_, last = ended.stderr.splitlines()
+    assert last == "environment: 'prod' is unknown; known are development, production, staging"
+    assert "Traceback" not in ended.stderr

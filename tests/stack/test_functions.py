@@ -1,0 +1,151 @@
+"""The functions: what they are made of, what they are told, what starts them."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from infra.environment import load_target
+from quarterdeck.settings import (
+    AdmissionSettings,
+    ApiSettings,
+    AuthorizerSettings,
+    ModelSettings,
+    Settings,
+)
+from tests.stack.conftest import ENVIRONMENTS, Assembly
+
+pytestmark = pytest.mark.xdist_group("synth")
+
+SETTINGS: dict[str, type[Settings]] = {
+    "api": ApiSettings,
+    "authorizer": AuthorizerSettings,
+    "deployer": ModelSettings,
+    "worker": ModelSettings,
+    "monitor": AdmissionSettings,
+}
+FUNCTIONS = Path(__file__).parents[2] / "functions"
+
+
+def test_each_function_gets_the_variables_of_its_settings(assembly: Assembly) -> None:
+    given = {
+        name: {
+            variable
+            for variable in properties["Environment"]["Variables"]
+            if not variable.startswith("POWERTOOLS_")
+        }
+        for name, (_, properties) in assembly.functions().items()
+    }
+    assert given == {
+        name: {field.upper() for field in kind.model_fields} for name, kind in SETTINGS.items()
+    }
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_settings_read_what_the_template_says(production: Assembly, name: str) -> None:
+    _, properties = production.functions()[name]
+    values = {
+        field: properties["Environment"]["Variables"][field.upper()]
+        for field in SETTINGS[name].model_fields
+    }
+    # References are text when a function reads them.
+    texts = {field: v if isinstance(v, str) else "reference" for field, v in values.items()}
+    read = SETTINGS[name].model_validate(texts)
+    assert (read.environment, read.log_level, read.debug_mode) == ("production", "WARNING", False)
+
+
+def test_model_base_urls_reach_the_api(development: Assembly) -> None:
+    _, properties = development.functions()["api"]
+    given = json.loads(properties["Environment"]["Variables"]["MODEL_BASE_URLS"])
+    assert "http://localhost:11434/v1" in given
+
+
+def test_each_handler_is_a_file_of_the_bundle(development: Assembly) -> None:
+    assert all((FUNCTIONS / f"{name}.py").is_file() for name in development.functions())
+
+
+def test_crewai_is_under_the_deployer_and_the_worker_alone(development: Assembly) -> None:
+    layers = {
+        name: [layer["Ref"].removeprefix("Code")[:4] for layer in properties["Layers"]]
+        for name, (_, properties) in development.functions().items()
+    }
+    assert layers == {
+        "api": ["Base"],
+        "authorizer": ["Base"],
+        "monitor": ["Base"],
+        "deployer": ["Base", "Crew"],
+        "worker": ["Base", "Crew"],
+    }
+
+
+def test_size_and_time(assembly: Assembly) -> None:
+    assert {
+        name: (properties["MemorySize"], properties["Timeout"])
+        for name, (_, properties) in assembly.functions().items()
+    } == {
+        "api": (512, 20),
+        "authorizer": (256, 5),
+        "deployer": (2048, 300),
+        "worker": (2048, 900),
+        "monitor": (256, 50),
+    }
+
+
+def test_only_the_worker_may_start_itself_again(assembly: Assembly) -> None:
+    loops = {n: properties["RecursiveLoop"] for n, (_, properties) in assembly.functions().items()}
+    assert {name for name, loop in loops.items() if loop == "Allow"} == {"worker"}
+    assert set(loops.values()) == {"Allow", "Terminate"}
+
+
+@pytest.mark.parametrize("platform", ["arm64", "x86_64"])
+def test_functions_and_layers_are_of_the_platform(
+    synthesise: Callable[..., Assembly], platform: str
+) -> None:
+    assembly = synthesise("development", platform=platform)
+    for _, properties in assembly.functions().values():
+        assert (properties["Runtime"], properties["Architectures"]) == ("python3.13", [platform])
+    for layer in assembly.find("AWS::Lambda::LayerVersion").values():
+        assert layer["CompatibleArchitectures"] == [platform]
+
+
+def test_each_function_has_its_own_log_group_with_an_end(assembly: Assembly) -> None:
+    groups = [
+        properties["LoggingConfig"]["LogGroup"]["Ref"]
+        for _, properties in assembly.functions().values()
+    ]
+    assert len(set(groups)) == len(groups)
+    assert all(
+        properties["RetentionInDays"] > 0
+        for properties in assembly.find("AWS::Logs::LogGroup").values()
+    )
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_queues_start_one_function_for_one_message(
+    synthesise: Callable[..., Assembly], name: str
+) -> None:
+    assembly = synthesise(name)
+    functions = {logical_id: name for name, (logical_id, _) in assembly.functions().items()}
+    sources = {
+        functions[source["FunctionName"]["Ref"]]: source
+        for source in assembly.find("AWS::Lambda::EventSourceMapping").values()
+    }
+    limits = {n: s["ScalingConfig"]["MaximumConcurrency"] for n, s in sources.items()}
+    assert limits == {
+        "worker": load_target(name).environment.max_concurrent_tasks,
+        "deployer": 2,
+    }
+    for source in sources.values():
+        assert source["BatchSize"] == 1
+        assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+        assert "MaximumBatchingWindowInSeconds" not in source
+
+
+def test_the_monitor_starts_each_minute_and_ends_before_the_next(assembly: Assembly) -> None:
+    monitor, properties = assembly.functions()["monitor"]
+    rule = assembly.find_one("AWS::Events::Rule")
+    assert rule["ScheduleExpression"] == "rate(1 minute)"
+    assert [target["Arn"] for target in rule["Targets"]] == [{"Fn::GetAtt": [monitor, "Arn"]}]
+    assert properties["Timeout"] < 60
+    assert assembly.find_one("AWS::Lambda::EventInvokeConfig")["MaximumRetryAttempts"] == 0

@@ -1,0 +1,146 @@
+"""The roles: named actions on named resources, one role a function."""
+
+import re
+from collections.abc import Iterable
+
+import pytest
+
+from tests.stack.conftest import Assembly, as_list, flatten
+
+pytestmark = pytest.mark.xdist_group("synth")
+
+# Every wildcard that a role may have in a resource (`?` is one too), and why.
+REASONS = {
+    r"/blobs/\*$": "blobs are named when they are written",
+    r":secret:quarterdeck/[a-z]+/(tools/)?\*$": "teams add secrets without a deployment",
+    r":secret:quarterdeck-system/[a-z]+/[a-z-]+-\?{6}$": "what Secrets Manager adds to a name",
+    r":bedrock:\*::foundation-model/\*$": "configurations name models; profiles cross regions",
+    r":(application-)?inference-profile/\*$": "configurations name profiles as they name models",
+}
+STATE = {f"dynamodb:{each}" for each in ("GetItem", "Query", "UpdateItem", "DeleteItem")} | {
+    "dynamodb:ConditionCheckItem"
+}
+CONSUME = {
+    "sqs:ReceiveMessage",
+    "sqs:DeleteMessage",
+    "sqs:ChangeMessageVisibility",
+    "sqs:GetQueueAttributes",
+    "sqs:GetQueueUrl",
+}
+BLOBS = {"s3:GetObject", "s3:PutObject", "kms:GenerateDataKey"}
+EVERY = {"logs:CreateLogStream", "logs:PutLogEvents", "kms:Decrypt"}
+SECRET = {"secretsmanager:GetSecretValue"}
+BEDROCK = {"bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"}
+PUT, SEND = {"dynamodb:PutItem"}, {"sqs:SendMessage"}
+
+ALLOWED = {
+    "api": EVERY | STATE | PUT | BLOBS | SEND | SECRET,
+    "authorizer": EVERY | {"dynamodb:GetItem"} | SECRET,
+    "deployer": EVERY | STATE | PUT | BLOBS | SEND | CONSUME | SECRET,
+    "worker": EVERY | STATE | PUT | BLOBS | SEND | CONSUME | SECRET | BEDROCK,
+    "monitor": EVERY | STATE | SEND,
+}
+
+
+def find_resources(assembly: Assembly, function: str, action: str) -> set[str]:
+    """What the function may do the action on."""
+    return {
+        flatten(resource)
+        for statement in assembly.statements(function)
+        if statement["Effect"] == "Allow" and action in as_list(statement["Action"])
+        for resource in as_list(statement["Resource"])
+    }
+
+
+def endings(arns: Iterable[str]) -> set[str]:
+    """The last parts of ARNs: the index of a table, the name of a secret."""
+    return {re.split(r"[:/>]", arn.removesuffix("/*"))[-1] for arn in arns}
+
+
+def test_each_function_has_a_role_of_its_own(assembly: Assembly) -> None:
+    roles = assembly.find("AWS::IAM::Role")
+    used = [p["Role"]["Fn::GetAtt"][0] for _, p in assembly.functions().values()]
+    assert sorted(used) == sorted(roles)
+    for role in roles.values():
+        assert "ManagedPolicyArns" not in role
+        [trust] = role["AssumeRolePolicyDocument"]["Statement"]
+        assert trust["Principal"] == {"Service": "lambda.amazonaws.com"}
+
+
+def test_functions_may_do_what_they_do_and_no_more(assembly: Assembly) -> None:
+    assert {
+        name: {
+            action
+            for statement in assembly.statements(name)
+            if statement["Effect"] == "Allow"
+            for action in as_list(statement["Action"])
+        }
+        for name in assembly.functions()
+    } == ALLOWED
+
+
+def test_every_wildcard_has_its_reason(assembly: Assembly) -> None:
+    for name in assembly.functions():
+        for statement in assembly.statements(name):
+            assert not [action for action in as_list(statement["Action"]) if "*" in action]
+            for resource in map(flatten, as_list(statement["Resource"])):
+                if "*" in resource or "?" in resource:
+                    assert any(re.search(pattern, resource) for pattern in REASONS), resource
+
+
+def test_functions_write_their_own_logs_alone(assembly: Assembly) -> None:
+    for name, (_, properties) in assembly.functions().items():
+        group = properties["LoggingConfig"]["LogGroup"]["Ref"]
+        assert find_resources(assembly, name, "logs:PutLogEvents") == {f"<{group}.Arn>"}
+
+
+def test_indexes_are_queried_by_those_who_list_by_them(assembly: Assembly) -> None:
+    def indexes(function: str) -> set[str]:
+        arns = find_resources(assembly, function, "dynamodb:Query")
+        return endings(arn for arn in arns if "/index/" in arn)
+
+    assert indexes("api") == {"tasks-by-time", "systems"}
+    assert indexes("monitor") == {"active-systems", "leases"}
+    assert indexes("worker") == indexes("deployer") == indexes("authorizer") == set()
+
+
+def test_secrets_of_the_service_are_read_by_one_function_each(assembly: Assembly) -> None:
+    read = {
+        name: endings(find_resources(assembly, name, "secretsmanager:GetSecretValue"))
+        for name in ("api", "authorizer", "monitor")
+    }
+    assert read == {
+        "api": {"cursor-key-??????"},
+        "authorizer": {"admin-key-??????"},
+        "monitor": set(),
+    }
+
+
+@pytest.mark.parametrize("name", ["worker", "deployer"])
+def test_secrets_of_tools_are_denied_to_who_reads_those_of_models(
+    assembly: Assembly, name: str
+) -> None:
+    [denied] = [each for each in assembly.statements(name) if each["Effect"] == "Deny"]
+    [allowed] = find_resources(assembly, name, "secretsmanager:GetSecretValue")
+    assert as_list(denied["Action"]) == ["secretsmanager:GetSecretValue"]
+    assert flatten(denied["Resource"]) == f"{allowed.removesuffix('*')}tools/*"
+
+
+def test_the_key_is_used_through_the_table_and_the_bucket_alone(assembly: Assembly) -> None:
+    for name in assembly.functions():
+        for statement in assembly.statements(name):
+            if any(action.startswith("kms:") for action in as_list(statement["Action"])):
+                service = flatten(statement["Condition"]["StringEquals"]["kms:ViaService"])
+                assert service in {
+                    "dynamodb.<AWS::Region>.amazonaws.com",
+                    "s3.<AWS::Region>.amazonaws.com",
+                }
+
+
+def test_generated_secrets_are_long_and_need_no_quoting(assembly: Assembly) -> None:
+    secrets = assembly.find("AWS::SecretsManager::Secret").values()
+    assert {secret["Name"].rpartition("/")[2] for secret in secrets} == {"admin-key", "cursor-key"}
+    for secret in secrets:
+        assert secret["Name"].startswith("quarterdeck-system/")
+        assert secret["GenerateSecretString"]["PasswordLength"] >= 40
+        assert set("'\"\\$`!&") <= set(secret["GenerateSecretString"]["ExcludeCharacters"])
