@@ -1,0 +1,111 @@
+"""Reads back what crewai wrapped into a prompt, by the same phrases that it wrapped it with."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from crewai.utilities.i18n import I18N_DEFAULT
+
+from quarterdeck.execution.rehearsal_text import Source, Wish, split_request
+
+type Message = Mapping[str, Any]
+
+DIVIDER = re.compile(r"^\s*-{5,}\s*$", re.MULTILINE)
+"""What crewai puts between the results of several steps."""
+
+MATERIAL_WEIGHT, CONTEXT_WEIGHT, TOOL_WEIGHT = 1.0, 1.5, 2.0
+"""What others have worked out counts for more than the raw text."""
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What an agent was asked, without crewai's scaffolding."""
+
+    wish: Wish
+    material: str
+    """The long part of the task's description."""
+    context: str
+    tool_results: tuple[str, ...]
+    schema: Mapping[str, Any] | None
+    """Of the JSON that the answer must be."""
+
+    @property
+    def sources(self) -> list[Source]:
+        texts = [(self.material, MATERIAL_WEIGHT), (self.context, CONTEXT_WEIGHT)]
+        texts += [(result, TOOL_WEIGHT) for result in self.tool_results]
+        return [Source(text, weight) for text, weight in texts if text.strip()]
+
+    @property
+    def given(self) -> str:
+        """All that was given besides the request."""
+        return "\n\n".join(text for text in (self.material, self.context) if text.strip())
+
+
+def read_prompt(messages: Sequence[Message]) -> Prompt:
+    """The task of a conversation: its first user message, and what tools have answered since."""
+    said = [(message["role"], read_content(message)) for message in messages]
+    system = next((text for role, text in said if role == "system"), "")
+    task = next((text for role, text in said if role == "user"), system)
+    for phrase in ("task", "task_no_tools", "native_task"):
+        start, end = split_phrase(phrase)
+        task = task.strip().removeprefix(start.strip()).removesuffix(end.strip())
+    task, context = cut_context(task)
+    task, schema = cut_schema(task)
+    task, criteria = cut_between(task, *split_phrase("expected_output"))
+    request, material = split_request(task)
+    return Prompt(
+        wish=Wish(request, criteria.strip(), read_interests(system)),
+        material=material,
+        context=context,
+        tool_results=tuple(text for role, text in said if role == "tool"),
+        schema=schema,
+    )
+
+
+def read_content(message: Message) -> str:
+    """A message's text; of content in parts, the parts that are text."""
+    content = message.get("content") or ""
+    if isinstance(content, str):
+        return content
+    return "\n".join(part["text"] for part in content if part.get("type") == "text")
+
+
+def split_phrase(name: str) -> tuple[str, str]:
+    """crewai's phrase before and after its one placeholder."""
+    before, _, after = I18N_DEFAULT.slice(name).partition("{")
+    return before, after.partition("}")[2]
+
+
+def cut_between(text: str, start: str, end: str) -> tuple[str, str]:
+    """`text` without the first passage from `start` to `end`, and what stood between them."""
+    before, found, rest = text.partition(start)
+    inside, _, after = rest.partition(end)
+    return (before + after, inside) if found else (text, "")
+
+
+def cut_context(task: str) -> tuple[str, str]:
+    between = I18N_DEFAULT.slice("task_with_context").partition("}")[2].partition("{")[0]
+    task, _, context = task.partition(between)
+    for remark in split_phrase("memory"):
+        context = context.replace(remark, "\n\n")
+        task = task.replace(remark, "\n\n")
+    return task.strip(), DIVIDER.sub("", context).strip()
+
+
+def cut_schema(task: str) -> tuple[str, Mapping[str, Any] | None]:
+    rest, text = cut_between(task, *split_phrase("formatted_task_instructions"))
+    try:
+        schema = json.loads(text)
+    except ValueError:
+        return task, None
+    return rest, schema if isinstance(schema, dict) else None
+
+
+def read_interests(system: str) -> str:
+    """Role and goal of the agent, from `You are ROLE. BACKSTORY … personal goal is: GOAL`."""
+    start, goal_phrase = I18N_DEFAULT.slice("role_playing").partition("{role}")[::2]
+    goal_phrase = goal_phrase.rpartition("\n")[2].partition("{")[0]
+    role = system.partition(start)[2].partition(". ")[0]
+    return f"{role}\n{system.partition(goal_phrase)[2]}"

@@ -1,0 +1,104 @@
+"""What the steps of a run do, as crewai reports it: progress while it works, results, tokens."""
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from crewai.context import get_current_task_id
+from crewai.events.event_bus import crewai_event_bus
+from crewai.events.types.llm_events import LLMCallCompletedEvent
+from crewai.hooks import InterceptionPoint
+from crewai.hooks.contexts import StepContext
+from crewai.hooks.dispatch import scoped_hooks
+from crewai.types.usage_metrics import UsageMetrics
+
+from quarterdeck.observability import logger
+from quarterdeck.tasks.outcome import StepEnded, StepEvent, StepResult, StepStarted, Usage
+
+FLUSH_SECONDS = 30.0
+
+current_watch: ContextVar["StepWatch"] = ContextVar("quarterdeck_step_watch")
+
+
+class StepWatch:
+    """Steps of one run, from crewai's hooks, and tokens, from its event bus.
+
+    Hooks run in the crew's own threads, in order. The bus is the process's: a handler runs in a
+    copy of the context of the call that it is told of, which says whose run and which step that
+    call belongs to, delegated work included.
+    """
+
+    def __init__(self, task_id: str, on_event: Callable[[StepEvent], None]) -> None:
+        self.results: list[StepResult] = []
+        self._task_id = task_id
+        self._on_event = on_event
+        self._started: dict[str, float] = {}
+        self._usage: defaultdict[str | None, Usage] = defaultdict(Usage)
+        self._lock = threading.Lock()
+
+    @property
+    def usage(self) -> Usage:
+        """Of all calls that were answered, those outside of a step included."""
+        with self._lock:
+            return sum(self._usage.values(), Usage())
+
+    @contextmanager
+    def follow(self) -> Iterator[None]:
+        """While open, the crew that runs in this context is followed; nothing stays registered."""
+        hooks: dict[InterceptionPoint, list[Callable[[Any], Any]]] = {
+            InterceptionPoint.PRE_STEP: [self._start_step],
+            InterceptionPoint.POST_STEP: [self._end_step],
+        }
+        crewai_event_bus.on(LLMCallCompletedEvent)(self._count_call)
+        token = current_watch.set(self)
+        try:
+            with scoped_hooks(hooks):
+                yield
+        finally:
+            crewai_event_bus.flush(FLUSH_SECONDS)
+            crewai_event_bus.off(LLMCallCompletedEvent, self._count_call)
+            current_watch.reset(token)
+
+    def _count_call(self, _source: Any, event: LLMCallCompletedEvent) -> None:
+        if current_watch.get(None) is not self:
+            return
+        metrics = UsageMetrics.from_provider_dict(event.usage or {}) or UsageMetrics()
+        call = Usage(
+            prompt_tokens=metrics.prompt_tokens,
+            completion_tokens=metrics.completion_tokens,
+            requests=1,
+        )
+        with self._lock:
+            self._usage[get_current_task_id()] += call
+
+    def _start_step(self, step: StepContext) -> None:
+        if step.kind == "task":
+            self._started[str(step.task.id)] = time.monotonic()
+            self._report(StepStarted(step=step.task.name, agent=step.agent.role))
+
+    def _end_step(self, step: StepContext) -> None:
+        if step.kind != "task":
+            return
+        crewai_event_bus.flush(FLUSH_SECONDS)
+        step_id, name, agent = str(step.task.id), step.task.name, step.agent.role
+        duration = round(1000 * (time.monotonic() - self._started[step_id]))
+        with self._lock:
+            usage = self._usage[step_id]
+        output = step.payload.raw
+        self.results.append(
+            StepResult(name=name, agent=agent, output=output, usage=usage, duration_ms=duration)
+        )
+        self._report(StepEnded(step=name, agent=agent, usage=usage, duration_ms=duration))
+
+    def _report(self, event: StepEvent) -> None:
+        """A progress write that fails is logged: crewai would swallow it, and the crew goes on."""
+        try:
+            self._on_event(event)
+        except Exception:
+            logger.exception(
+                "A step's progress was not recorded", task_id=self._task_id, step=event.step
+            )

@@ -1,0 +1,151 @@
+"""Runs a crew of a YAML file in this process, without AWS or its emulator: `make run`."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import yaml
+from pydantic import ValidationError
+
+from quarterdeck.execution.environment import prepare_process
+from quarterdeck.http.problems import read_faults
+from quarterdeck.systems.configuration import Crew, SystemConfiguration
+from quarterdeck.systems.placeholders import list_placeholders
+from quarterdeck.tasks.outcome import Outcome, StepEvent, StepStarted
+from quarterdeck.vault import SecretMissing
+
+HELP = """\
+The text of INPUT becomes the one input that the crew's texts ask for ({document}, say) and that
+--set does not give; if they ask for none, it is appended to the description. A secret NAME of a
+model is read from the environment variable NAME_API_KEY: `secret: openai` from OPENAI_API_KEY."""
+
+DESCRIPTION = "Sum up what matters."
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """0 when the crew succeeded, 1 when it failed, 2 when file or arguments are wrong."""
+    options = read_options(arguments)
+    try:
+        crew = find_crew(read_system(options.crew), options.name)
+        description, inputs = place_input(
+            crew, options.description, dict(options.set), options.input
+        )
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        print(*explain(error, options.crew), sep="\n", file=sys.stderr)
+        return 2
+    outcome = rehearse(crew, description, inputs, verbose=options.verbose)
+    print(format_outcome(outcome))
+    return 0 if outcome.status == "succeeded" else 1
+
+
+def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m infra.local.run_crew",
+        description=__doc__,
+        epilog=HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--crew", type=Path, required=True, help="file of a crew system")
+    parser.add_argument("--name", help="which of its crews; without it, the first")
+    parser.add_argument("--input", type=Path, help="file with a text to work on")
+    parser.add_argument("--description", default=DESCRIPTION, help="the request: %(default)s")
+    parser.add_argument(
+        "--set", action="append", type=read_pair, default=[], metavar="NAME=VALUE", help="an input"
+    )
+    parser.add_argument("--verbose", action="store_true", help="with what crewai prints")
+    return parser.parse_args(arguments)
+
+
+def read_pair(text: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not name or not separator:
+        raise argparse.ArgumentTypeError(f"'{text}' is not NAME=VALUE")
+    return name, value
+
+
+def read_system(path: Path) -> SystemConfiguration:
+    return SystemConfiguration.model_validate(yaml.safe_load(path.read_text()))
+
+
+def find_crew(system: SystemConfiguration, name: str | None) -> Crew:
+    names = [crew.name for crew in system.crews]
+    if name is not None and name not in names:
+        raise ValueError(f"no crew '{name}' in {system.name}; its crews are: {', '.join(names)}")
+    return system.crews[0 if name is None else names.index(name)]
+
+
+def place_input(
+    crew: Crew, description: str, inputs: dict[str, str], path: Path | None
+) -> tuple[str, dict[str, str]]:
+    """Description and inputs with the file's text in its place; ValueError if one is missing."""
+    missing = [name for name in list_placeholders(crew) if name not in inputs]
+    if path is not None and len(missing) == 1:
+        inputs = {**inputs, missing.pop(): path.read_text()}
+    elif path is not None and not missing:
+        description = f"{description}\n\n{path.read_text()}"
+    if missing:
+        hints = " ".join(f"--set {name}=…" for name in missing)
+        raise ValueError(f"the crew '{crew.name}' asks for {', '.join(missing)}: give {hints}")
+    return description, inputs
+
+
+def explain(error: Exception, file: Path) -> list[str]:
+    """One line for each thing that is wrong, a configuration's as the API says it."""
+    if isinstance(error, ValidationError):
+        located = [{**fault, "loc": (str(file), *fault["loc"])} for fault in error.errors()]
+        return [f"{fault.field}: {fault.rule}" for fault in read_faults(located).errors]
+    if isinstance(error, yaml.YAMLError):
+        return [f"{file}: {' '.join(str(error).split())}"]
+    return [str(error)]
+
+
+def rehearse(crew: Crew, description: str, inputs: dict[str, str], *, verbose: bool) -> Outcome:
+    """Runs the crew with crewai's own files in a directory that goes with it."""
+    with TemporaryDirectory(prefix="quarterdeck-") as storage:
+        os.environ["CREWAI_STORAGE_DIR"] = storage
+        prepare_process()
+        # Not before the process is prepared: crewai reads the environment at its import.
+        from quarterdeck.execution.run import run_crew
+
+        return run_crew(
+            "local",
+            crew,
+            description,
+            inputs,
+            timeout=max(agent.timeout for agent in crew.agents),
+            read_secret=read_secret,
+            verbose=verbose,
+            on_event=print_event,
+        )
+
+
+def read_secret(name: str) -> str:
+    variable = f"{name.upper().replace('-', '_')}_API_KEY"
+    try:
+        return os.environ[variable]
+    except KeyError:
+        raise SecretMissing(f"secret '{name}': the variable {variable} is not set") from None
+
+
+def print_event(event: StepEvent) -> None:
+    if isinstance(event, StepStarted):
+        print(f"  {event.agent} starts '{event.step}'", flush=True)
+    else:
+        tokens, seconds = event.usage.total_tokens, event.duration_ms / 1000
+        print(f"  {event.agent} ended '{event.step}': {tokens} tokens, {seconds:.1f} s", flush=True)
+
+
+def format_outcome(outcome: Outcome) -> str:
+    said = outcome.output if outcome.error is None else None
+    error = outcome.error and f"{outcome.error.type}: {outcome.error.message}"
+    usage = outcome.usage
+    status = f"{outcome.status} (rehearsal)" if outcome.rehearsal else outcome.status
+    cost = f"{usage.total_tokens} tokens in {usage.requests} calls"
+    return f"\n{said or error}\n\n{status}: {cost}, {outcome.duration_ms / 1000:.1f} s"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
