@@ -12,7 +12,7 @@ prepare_process()
 
 from quarterdeck.blobs import BlobStore  # noqa: E402 - crewai reads its settings when imported
 from quarterdeck.execution.deployment import Deployer  # noqa: E402
-from quarterdeck.settings import ModelSettings, load_settings  # noqa: E402
+from quarterdeck.settings import DeployerSettings, load_settings  # noqa: E402
 from quarterdeck.systems.store import SystemStore  # noqa: E402
 from quarterdeck.table import Table  # noqa: E402
 from quarterdeck.tasks.queue import DeploymentMessage, read_messages  # noqa: E402
@@ -21,7 +21,7 @@ from quarterdeck.vault import SecretReader  # noqa: E402
 
 @cache
 def load_deployer() -> Deployer:
-    settings = load_settings(ModelSettings)
+    settings = load_settings(DeployerSettings)
     table = Table(boto3.client("dynamodb"), settings.table_name)
     secrets = SecretReader(boto3.client("secretsmanager"))
     return Deployer(

@@ -12,7 +12,7 @@ prepare_process()
 
 from quarterdeck.blobs import BlobStore  # noqa: E402 - crewai reads its settings when imported
 from quarterdeck.execution.worker import Worker  # noqa: E402
-from quarterdeck.settings import ModelSettings, load_settings  # noqa: E402
+from quarterdeck.settings import WorkerSettings, load_settings  # noqa: E402
 from quarterdeck.table import Table  # noqa: E402
 from quarterdeck.tasks.queue import Queue, TaskMessage, read_messages  # noqa: E402
 from quarterdeck.vault import SecretReader  # noqa: E402
@@ -20,7 +20,7 @@ from quarterdeck.vault import SecretReader  # noqa: E402
 
 @cache
 def load_worker() -> Worker:
-    settings = load_settings(ModelSettings)
+    settings = load_settings(WorkerSettings)
     secrets = SecretReader(boto3.client("secretsmanager"))
     return Worker(
         table=Table(boto3.client("dynamodb"), settings.table_name),

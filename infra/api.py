@@ -55,7 +55,6 @@ class Api(ServiceFunction):
             "dynamodb:PutItem",
             "dynamodb:UpdateItem",
             "dynamodb:DeleteItem",
-            "dynamodb:ConditionCheckItem",
             indexes=("tasks-by-time", "systems"),
         )
         blobs.allow(self.role, "s3:GetObject", "s3:PutObject")

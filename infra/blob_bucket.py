@@ -9,6 +9,9 @@ from constructs import Construct
 from infra.environment import Target
 from infra.wildcards import accept_wildcard
 
+KEY_USE = {"s3:GetObject": "kms:Decrypt", "s3:PutObject": "kms:GenerateDataKey"}
+"""What each action asks of the key; large uploads would need kms:Decrypt to write."""
+
 
 class BlobBucket(Construct):
     """A private, versioned bucket, encrypted with `key`; functions reach `blobs/` alone."""
@@ -57,7 +60,7 @@ class BlobBucket(Construct):
                 PolicyStatement(actions=list(actions), resources=[objects]),
                 # To write, S3 generates a data key; to read, it decrypts one.
                 PolicyStatement(
-                    actions=["kms:Decrypt", "kms:GenerateDataKey"],
+                    actions=[KEY_USE[action] for action in actions],
                     resources=[self._key.key_arn],
                     conditions={
                         "StringEquals": {"kms:ViaService": f"s3.{Aws.REGION}.amazonaws.com"}

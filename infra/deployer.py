@@ -25,7 +25,6 @@ class Deployer(ServiceFunction):
         code: FunctionCode,
         table: StateTable,
         blobs: BlobBucket,
-        tasks: WorkQueue,
         deployments: WorkQueue,
     ) -> None:
         super().__init__(
@@ -40,22 +39,17 @@ class Deployer(ServiceFunction):
             settings={
                 "TABLE_NAME": table.name,
                 "BUCKET_NAME": blobs.name,
-                "TASKS_QUEUE_URL": tasks.url,
                 "SECRET_PREFIX": make_secret_prefix(target),
             },
         )
         table.allow(
             self.role,
             "dynamodb:GetItem",
-            "dynamodb:Query",
             "dynamodb:PutItem",
             "dynamodb:UpdateItem",
             "dynamodb:DeleteItem",
-            "dynamodb:ConditionCheckItem",
         )
-        blobs.allow(self.role, "s3:GetObject", "s3:PutObject")
-        # A change of capacity admits tasks.
-        tasks.allow_send(self.role)
+        blobs.allow(self.role, "s3:GetObject")
         allow_model_secrets(self.role, target)
         # Systems are few and deployments short: two, Lambda's least, are enough.
         self.function.add_event_source(deployments.make_source(max_concurrency=2))

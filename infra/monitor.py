@@ -46,7 +46,6 @@ class Monitor(ServiceFunction):
             "dynamodb:Query",
             "dynamodb:UpdateItem",
             "dynamodb:DeleteItem",
-            "dynamodb:ConditionCheckItem",
             indexes=("active-systems", "leases"),
         )
         tasks.allow_send(self.role)

@@ -65,7 +65,6 @@ class ServiceStack(Stack):
             code=code,
             table=table,
             blobs=blobs,
-            tasks=tasks,
             deployments=deployments,
         )
         Worker(self, target=target, code=code, table=table, blobs=blobs, tasks=tasks)

@@ -53,7 +53,6 @@ class Worker(ServiceFunction):
             "dynamodb:PutItem",
             "dynamodb:UpdateItem",
             "dynamodb:DeleteItem",
-            "dynamodb:ConditionCheckItem",
         )
         blobs.allow(self.role, "s3:GetObject", "s3:PutObject")
         tasks.allow_send(self.role)

@@ -45,12 +45,17 @@ def call_tool(function: dict[str, Any], text: str) -> Message:
 
 
 class OpenAIServer:
-    """Serves `url` while it is entered; keeps the bodies it got in `requests`."""
+    """Serves `url` while it is entered; keeps the bodies it got in `requests`.
 
-    def __init__(self, answer: Callable[[Body], Message] = answer_by_rule) -> None:
+    On a free port if none is given; OSError if the given one is in use.
+    """
+
+    def __init__(
+        self, answer: Callable[[Body], Message] = answer_by_rule, *, port: int = 0
+    ) -> None:
         self.answer = answer
         self.requests: list[Body] = []
-        self._server = _Server(self)
+        self._server = _Server(self, port)
 
     @property
     def url(self) -> str:
@@ -89,8 +94,8 @@ class OpenAIServer:
 
 
 class _Server(ThreadingHTTPServer):
-    def __init__(self, api: OpenAIServer) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+    def __init__(self, api: OpenAIServer, port: int) -> None:
+        super().__init__(("127.0.0.1", port), _Handler)
         self.api = api
 
 

@@ -25,7 +25,7 @@ class StateSettings(Settings):
 
 
 class AdmissionSettings(StateSettings):
-    """Functions that admit tasks: api, worker, deployer, monitor."""
+    """Functions that admit tasks."""
 
     tasks_queue_url: str
 
@@ -38,11 +38,13 @@ class ApiSettings(AdmissionSettings):
     """The base URLs that a configuration may name for its models."""
 
 
-class ModelSettings(AdmissionSettings):
-    """Functions that build crews: worker and deployer."""
-
+class DeployerSettings(StateSettings):
     secret_prefix: str
     """`quarterdeck/<environment>/`: what stands before a configuration's `secret: NAME`."""
+
+
+class WorkerSettings(DeployerSettings, AdmissionSettings):
+    """What it takes to build a crew, and to admit the next task."""
 
 
 class AuthorizerSettings(Settings):

@@ -11,7 +11,7 @@ import yaml
 from pydantic import ValidationError
 
 from quarterdeck.execution.environment import prepare_process
-from quarterdeck.http.problems import read_faults
+from quarterdeck.faults import read_faults
 from quarterdeck.systems.configuration import Crew, SystemConfiguration
 from quarterdeck.systems.placeholders import list_placeholders
 from quarterdeck.tasks.outcome import Outcome, StepEvent, StepStarted

@@ -11,8 +11,9 @@ from quarterdeck.settings import (
     AdmissionSettings,
     ApiSettings,
     AuthorizerSettings,
-    ModelSettings,
+    DeployerSettings,
     Settings,
+    WorkerSettings,
 )
 from tests.stack.conftest import ENVIRONMENTS, Assembly
 
@@ -21,8 +22,8 @@ pytestmark = pytest.mark.xdist_group("synth")
 SETTINGS: dict[str, type[Settings]] = {
     "api": ApiSettings,
     "authorizer": AuthorizerSettings,
-    "deployer": ModelSettings,
-    "worker": ModelSettings,
+    "deployer": DeployerSettings,
+    "worker": WorkerSettings,
     "monitor": AdmissionSettings,
 }
 FUNCTIONS = Path(__file__).parents[2] / "functions"

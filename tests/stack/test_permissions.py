@@ -17,9 +17,7 @@ REASONS = {
     r":bedrock:\*::foundation-model/\*$": "configurations name models; profiles cross regions",
     r":(application-)?inference-profile/\*$": "configurations name profiles as they name models",
 }
-STATE = {f"dynamodb:{each}" for each in ("GetItem", "Query", "UpdateItem", "DeleteItem")} | {
-    "dynamodb:ConditionCheckItem"
-}
+STATE = {f"dynamodb:{each}" for each in ("GetItem", "UpdateItem", "DeleteItem")}
 CONSUME = {
     "sqs:ReceiveMessage",
     "sqs:DeleteMessage",
@@ -31,14 +29,15 @@ BLOBS = {"s3:GetObject", "s3:PutObject", "kms:GenerateDataKey"}
 EVERY = {"logs:CreateLogStream", "logs:PutLogEvents", "kms:Decrypt"}
 SECRET = {"secretsmanager:GetSecretValue"}
 BEDROCK = {"bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"}
+QUERY = {"dynamodb:Query"}
 PUT, SEND = {"dynamodb:PutItem"}, {"sqs:SendMessage"}
 
 ALLOWED = {
-    "api": EVERY | STATE | PUT | BLOBS | SEND | SECRET,
+    "api": EVERY | STATE | QUERY | PUT | BLOBS | SEND | SECRET,
     "authorizer": EVERY | {"dynamodb:GetItem"} | SECRET,
-    "deployer": EVERY | STATE | PUT | BLOBS | SEND | CONSUME | SECRET,
-    "worker": EVERY | STATE | PUT | BLOBS | SEND | CONSUME | SECRET | BEDROCK,
-    "monitor": EVERY | STATE | SEND,
+    "deployer": EVERY | STATE | PUT | {"s3:GetObject"} | CONSUME | SECRET,
+    "worker": EVERY | STATE | QUERY | PUT | BLOBS | SEND | CONSUME | SECRET | BEDROCK,
+    "monitor": EVERY | STATE | QUERY | SEND,
 }
 
 

@@ -300,6 +300,11 @@ def test_unknown_place_is_a_problem(
         assert answer.headers["Allow"]
 
 
+def test_a_preflight_is_answered_for_the_gateway_to_complete(services: Services) -> None:
+    response = api.lambda_handler(http_event("OPTIONS", "/crews", principal=None), CONTEXT)
+    assert (response["statusCode"], response["headers"]["Allow"]) == (204, "GET, POST")
+
+
 def test_unknown_task_is_not_found(services: Services, system_id: str) -> None:
     assert call("GET", f"/crews/{system_id}/tasks/0123").status == 404
 

@@ -16,8 +16,9 @@ from quarterdeck.errors import (
     QuarterdeckError,
     TooLarge,
 )
+from quarterdeck.faults import read_faults
 from quarterdeck.http import service, systems, tasks
-from quarterdeck.http.problems import read_faults, render_problem
+from quarterdeck.http.problems import render_problem
 from quarterdeck.http.services import Services
 from quarterdeck.identity.principal import unpack_principal
 from quarterdeck.observability import logger
@@ -70,6 +71,9 @@ def answer_unrouted(_: NotFoundError) -> Response[str]:
     # Powertools has no public way to ask which methods a path takes.
     routes = app._static_routes + app._dynamic_routes
     allowed = sorted({route.method for route in routes if route.rule.match(path)})
+    if method == "OPTIONS":
+        # A browser's preflight: the gateway adds what CORS says.
+        return Response(status_code=204, headers={"Allow": ", ".join(allowed)})
     if allowed:
         return refuse(MethodNotAllowed(method, allowed))
     return refuse(NotFound(f"there is nothing at {path}"))

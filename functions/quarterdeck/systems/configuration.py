@@ -58,6 +58,12 @@ class Llm(Configuration):
 
     @model_validator(mode="after")
     def check_credentials(self) -> Self:
+        if self.secret and self.provider in {"bedrock", REHEARSAL}:
+            raise PydanticCustomError(
+                "secret_unused",
+                "{provider} takes no 'secret'",
+                {"provider": self.provider},
+            )
         if self.provider in {"openai", "anthropic"} and not (self.secret or self.base_url):
             raise PydanticCustomError(
                 "secret_missing",

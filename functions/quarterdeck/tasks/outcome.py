@@ -63,7 +63,7 @@ class TaskError(Record):
 
 
 class Outcome(Record):
-    """How a task ended. `output` is the last step's; `rehearsal` says that no model was asked."""
+    """How a task ended. `output`: the last step's. `rehearsal`: the stand-in took part."""
 
     status: Terminal
     output: str | None = None

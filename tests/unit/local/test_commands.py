@@ -12,7 +12,7 @@ from infra.local.emulator import Emulator, read_port
 from infra.local.failure import LocalRunFailed
 from infra.local.sample import load_configuration, make_task
 from infra.local.service import locate_api
-from infra.local.synthesis import require_node
+from infra.local.synthesis import pick_reason, require_node
 from quarterdeck.systems.configuration import SystemConfiguration
 from quarterdeck.tasks.submission import TaskRequest
 
@@ -63,6 +63,15 @@ def test_a_node_that_is_too_old_is_said(
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(LocalRunFailed, match="is too old: install 20 or later"):
         require_node()
+
+
+def test_a_synthesis_fails_with_its_reason_and_no_traceback() -> None:
+    assert pick_reason("a.yaml: x: missing\na.yaml: y: extra\n") == (
+        "a.yaml: x: missing\na.yaml: y: extra"
+    )
+    traceback = "Traceback (most recent call last):\n  File x\nKeyError: 'y'\n"
+    assert pick_reason(f"Noise\n{traceback}") == "KeyError: 'y'"
+    assert pick_reason("") == "it said nothing"
 
 
 def test_the_api_is_found_under_the_emulator() -> None:

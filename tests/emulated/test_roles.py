@@ -1,0 +1,127 @@
+"""What a function's role must not do is refused, and what it does is not: IAM as it is enforced."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from infra.local.emulator import REGION, Emulator
+from infra.local.service import Service
+
+type Call = tuple[str, str, dict[str, Any]]
+"""Service, operation, parameters."""
+
+TABLE, BUCKET, QUEUE = "TableName", "BucketName", "TasksQueueUrl"
+KEY = {"pk": {"S": "x"}, "sk": {"S": "x"}}
+
+
+def read_secret(name: str) -> Call:
+    return ("secretsmanager", "get_secret_value", {"SecretId": name})
+
+
+GET: Call = ("dynamodb", "get_item", {TABLE: TABLE, "Key": KEY})
+PUT: Call = ("dynamodb", "put_item", {TABLE: TABLE, "Item": KEY})
+SCAN: Call = ("dynamodb", "scan", {TABLE: TABLE})
+DROP: Call = ("dynamodb", "delete_table", {TABLE: TABLE})
+QUERY: Call = (
+    "dynamodb",
+    "query",
+    {
+        TABLE: TABLE,
+        "KeyConditionExpression": "pk = :pk",
+        "ExpressionAttributeValues": {":pk": {"S": "x"}},
+    },
+)
+SEND: Call = ("sqs", "send_message", {"QueueUrl": QUEUE, "MessageBody": "x"})
+RECEIVE: Call = ("sqs", "receive_message", {"QueueUrl": QUEUE})
+READ_BLOB: Call = ("s3", "get_object", {"Bucket": BUCKET, "Key": "blobs/x"})
+WRITE_BLOB: Call = ("s3", "put_object", {"Bucket": BUCKET, "Key": "blobs/x", "Body": b"x"})
+WRITE_ELSEWHERE: Call = ("s3", "put_object", {"Bucket": BUCKET, "Key": "other/x", "Body": b"x"})
+ADMIN_KEY = read_secret("quarterdeck-system/development/admin-key")
+CURSOR_KEY = read_secret("quarterdeck-system/development/cursor-key")
+MODEL_KEY = read_secret("quarterdeck/development/provider")
+TOOL_KEY = read_secret("quarterdeck/development/tools/search")
+OTHER_KEY = read_secret("quarterdeck/production/provider")
+INVOKE: Call = ("lambda", "list_functions", {})
+
+DENIED: dict[str, list[Call]] = {
+    "api": [ADMIN_KEY, MODEL_KEY, TOOL_KEY, SCAN, DROP, RECEIVE, WRITE_ELSEWHERE, INVOKE],
+    "authorizer": [CURSOR_KEY, MODEL_KEY, PUT, QUERY, SCAN, SEND, READ_BLOB, INVOKE],
+    "deployer": [ADMIN_KEY, CURSOR_KEY, TOOL_KEY, OTHER_KEY, QUERY, SCAN, SEND, WRITE_BLOB],
+    "worker": [ADMIN_KEY, CURSOR_KEY, TOOL_KEY, OTHER_KEY, SCAN, DROP, WRITE_ELSEWHERE, INVOKE],
+    "monitor": [ADMIN_KEY, CURSOR_KEY, MODEL_KEY, PUT, SCAN, READ_BLOB, RECEIVE, INVOKE],
+}
+ALLOWED: dict[str, list[Call]] = {
+    "api": [CURSOR_KEY, GET, PUT, QUERY, WRITE_BLOB, READ_BLOB],
+    "authorizer": [ADMIN_KEY, GET],
+    "deployer": [MODEL_KEY, GET, PUT],
+    "worker": [MODEL_KEY, GET, PUT, QUERY, WRITE_BLOB, READ_BLOB],
+    "monitor": [GET, QUERY],
+}
+
+
+@pytest.fixture(scope="module")
+def secrets(aws: Callable[[str], Any], service: Service) -> None:
+    """What a team would have made."""
+    for call in (MODEL_KEY, TOOL_KEY, OTHER_KEY):
+        aws("secretsmanager").create_secret(Name=call[2]["SecretId"], SecretString="s3cret")
+
+
+@pytest.fixture(scope="module")
+def roles(aws: Callable[[str], Any], service: Service) -> Mapping[str, str]:
+    """The ARN of each function's role."""
+    return {
+        function["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]: function["Role"]
+        for function in aws("lambda").list_functions()["Functions"]
+        if "POWERTOOLS_SERVICE_NAME" in function.get("Environment", {}).get("Variables", {})
+    }
+
+
+@pytest.fixture
+def attempt(
+    emulator: Emulator,
+    service: Service,
+    aws: Callable[[str], Any],
+    roles: Mapping[str, str],
+    secrets: None,
+) -> Callable[[str, Call], str]:
+    """Makes the call with the rights of a function: `done`, or the code of the refusal."""
+
+    def make_call(function: str, call: Call) -> str:
+        name, operation, parameters = call
+        session = aws("sts").assume_role(RoleArn=roles[function], RoleSessionName="test")
+        keys = session["Credentials"]
+        client = boto3.session.Session(
+            keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"], REGION
+        ).client(name, endpoint_url=emulator.endpoint)  # type: ignore[call-overload]
+        resolved = {
+            key: service.outputs.get(value, value) if isinstance(value, str) else value
+            for key, value in parameters.items()
+        }
+        try:
+            getattr(client, operation)(**resolved)
+        except ClientError as error:
+            return str(error.response["Error"]["Code"])
+        return "done"
+
+    return make_call
+
+
+@pytest.mark.parametrize(
+    ("function", "call"),
+    [(function, call) for function, calls in DENIED.items() for call in calls],
+    ids=lambda value: value if isinstance(value, str) else value[1],
+)
+def test_is_refused(attempt: Callable[[str, Call], str], function: str, call: Call) -> None:
+    assert attempt(function, call) in {"AccessDenied", "AccessDeniedException"}
+
+
+@pytest.mark.parametrize(
+    ("function", "call"),
+    [(function, call) for function, calls in ALLOWED.items() for call in calls],
+    ids=lambda value: value if isinstance(value, str) else value[1],
+)
+def test_is_allowed(attempt: Callable[[str, Call], str], function: str, call: Call) -> None:
+    assert attempt(function, call) in {"done", "NoSuchKey"}
