@@ -1,0 +1,47 @@
+# Every target installs what it needs: uv and Python (.ci/uv), the packages of uv.lock, the layers.
+PYTHON := .venv/bin/python
+ENV ?= development
+WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help install layers demo up down run test prove check format synth
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install:
+	@.ci/uv sync --locked --quiet
+
+layers: install
+	@$(PYTHON) -m layers.build > /dev/null
+
+demo: install ## deploys the template into a local AWS emulator, runs a crew, stops it all (LLM=provider/name, PORT=)
+	@$(PYTHON) -m infra.local.demo
+
+up: install ## the same environment, left running in the background (PORT=)
+	@$(PYTHON) -m infra.local.up
+
+down: install ## ends what `make up` started
+	@$(PYTHON) -m infra.local.down
+
+run: install ## one crew in this process: CREW=functions/crews/X.yaml INPUT=file
+	@test -n "$(CREW)" || { echo "quarterdeck: say which: make run CREW=functions/crews/research-desk.yaml INPUT=notes.md" >&2; exit 2; }
+	@PYTHONPATH=functions:layers/crewai/stubs:. $(PYTHON) -m infra.local.run_crew --crew "$(CREW)" $(if $(INPUT),--input "$(INPUT)")
+
+test: layers ## all tests (ARGS= for pytest, WORKERS=2)
+	@$(PYTHON) -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+
+prove: layers ## the tests with larger settings
+	@QUARTERDECK_PROVE=1 $(PYTHON) -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+
+check: install ## ruff and mypy
+	@.venv/bin/ruff check --quiet
+	@.venv/bin/ruff format --check --quiet
+	@.venv/bin/mypy
+
+format: install ## formats the code, and fixes what ruff can fix
+	@.venv/bin/ruff check --fix --quiet
+	@.venv/bin/ruff format --quiet
+
+synth: install ## the templates of ENV=development, staging or production, in cdk.out/
+	@$(PYTHON) -m infra.local.synthesis $(ENV) cdk.out
