@@ -4,7 +4,7 @@ ENV ?= development
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install layers demo up down run test prove check format synth
+.PHONY: help install layers demo up down run test prove check format synth redrive
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,3 +45,6 @@ format: install ## formats the code, and fixes what ruff can fix
 
 synth: install ## the templates of ENV=development, staging or production, in cdk.out/
 	@$(PYTHON) -m infra.local.synthesis $(ENV) cdk.out
+
+redrive: install ## puts dead letters back: ENV=staging QUEUE=tasks (or deployments)
+	@$(PYTHON) -m infra.redrive "$(ENV)" "$(or $(QUEUE),tasks)"

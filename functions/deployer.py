@@ -5,6 +5,7 @@ from typing import Any
 
 import boto3
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from pydantic import TypeAdapter
 
 from quarterdeck.execution.environment import prepare_process
 
@@ -17,6 +18,8 @@ from quarterdeck.systems.store import SystemStore  # noqa: E402
 from quarterdeck.table import Table  # noqa: E402
 from quarterdeck.tasks.queue import DeploymentMessage, read_messages  # noqa: E402
 from quarterdeck.vault import SecretReader  # noqa: E402
+
+MESSAGES = TypeAdapter(DeploymentMessage)
 
 
 @cache
@@ -31,5 +34,5 @@ def load_deployer() -> Deployer:
 
 
 def lambda_handler(event: dict[str, Any], _: LambdaContext) -> None:
-    for message in read_messages(DeploymentMessage, event):
+    for message in read_messages(MESSAGES, event):
         load_deployer().deploy(message)

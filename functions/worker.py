@@ -5,6 +5,7 @@ from typing import Any
 
 import boto3
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from pydantic import TypeAdapter
 
 from quarterdeck.execution.environment import prepare_process
 
@@ -12,14 +13,18 @@ prepare_process()
 
 from quarterdeck.blobs import BlobStore  # noqa: E402 - crewai reads its settings when imported
 from quarterdeck.execution.worker import Worker  # noqa: E402
+from quarterdeck.execution.workspace import Workspace  # noqa: E402
+from quarterdeck.names import read_clock  # noqa: E402
 from quarterdeck.settings import WorkerSettings, load_settings  # noqa: E402
 from quarterdeck.table import Table  # noqa: E402
-from quarterdeck.tasks.queue import Queue, TaskMessage, read_messages  # noqa: E402
+from quarterdeck.tasks.queue import Queue, WorkMessage, read_messages  # noqa: E402
 from quarterdeck.vault import SecretReader  # noqa: E402
+
+MESSAGES: TypeAdapter[WorkMessage] = TypeAdapter(WorkMessage)
 
 
 @cache
-def load_worker() -> Worker:
+def load_worker(memory_mb: int) -> Worker:
     settings = load_settings(WorkerSettings)
     secrets = SecretReader(boto3.client("secretsmanager"))
     return Worker(
@@ -28,9 +33,12 @@ def load_worker() -> Worker:
         queue=Queue(boto3.client("sqs"), settings.tasks_queue_url),
         read_secret=lambda name: secrets.read(settings.secret_prefix + name),
         verbose=settings.debug_mode,
+        clock=read_clock,
+        workspace=Workspace(memory_mb),
     )
 
 
-def lambda_handler(event: dict[str, Any], _: LambdaContext) -> None:
-    for message in read_messages(TaskMessage, event):
-        load_worker().run(message)
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> None:
+    worker = load_worker(int(context.memory_limit_in_mb))
+    for message in read_messages(MESSAGES, event):
+        worker.handle(message, lambda: context.get_remaining_time_in_millis() / 1000)

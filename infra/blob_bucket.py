@@ -32,7 +32,9 @@ class BlobBucket(Construct):
                 LifecycleRule(
                     abort_incomplete_multipart_upload_after=Duration.days(1),
                     noncurrent_version_expiration=Duration.days(30),
-                )
+                ),
+                # Items of a task expire 90 days after its end; a task can wait and run for days.
+                LifecycleRule(prefix="blobs/tasks/", expiration=Duration.days(120)),
             ],
             removal_policy=RemovalPolicy[target.environment.removal_policy.upper()],
         )

@@ -14,7 +14,7 @@ from infra.work_queue import WorkQueue
 
 
 class Monitor(ServiceFunction):
-    """Admits what nobody else admitted, each minute."""
+    """Reaps the tasks of lost workers, sends lost messages again, and admits, each minute."""
 
     def __init__(
         self,
@@ -44,6 +44,7 @@ class Monitor(ServiceFunction):
             self.role,
             "dynamodb:GetItem",
             "dynamodb:Query",
+            "dynamodb:PutItem",
             "dynamodb:UpdateItem",
             "dynamodb:DeleteItem",
             indexes=("active-systems", "leases"),

@@ -55,7 +55,6 @@ class ServiceFunction(Construct):
                 "LOG_LEVEL": target.environment.log_level,
                 "DEBUG_MODE": str(target.environment.debug_mode).lower(),
                 "POWERTOOLS_SERVICE_NAME": name,
-                "POWERTOOLS_METRICS_NAMESPACE": "Quarterdeck",
                 **settings,
             },
         )

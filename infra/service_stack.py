@@ -76,5 +76,8 @@ class ServiceStack(Stack):
             "ApiUrl": http_api.url,
             "AdminKeySecret": admin_key.name,
             "TasksQueueUrl": tasks.url,
+            "TasksDeadLettersUrl": tasks.dead_letters_url,
+            "DeploymentsQueueUrl": deployments.url,
+            "DeploymentsDeadLettersUrl": deployments.dead_letters_url,
         }.items():
             CfnOutput(self, name, value=value)

@@ -23,7 +23,7 @@ class WorkQueue(Construct):
         self, scope: Construct, construct_id: str, *, target: Target, work: Duration
     ) -> None:
         super().__init__(scope, construct_id)
-        dead_letters = Queue(
+        self._dead_letters = Queue(
             self,
             "DeadLetters",
             encryption=QueueEncryption.SQS_MANAGED,
@@ -39,13 +39,17 @@ class WorkQueue(Construct):
             # batch is one message, the source itself caps concurrency, and a crash is seen sooner.
             visibility_timeout=work.plus(Duration.minutes(1)),
             dead_letter_queue=DeadLetterQueue(
-                queue=dead_letters, max_receive_count=MAX_RECEIVE_COUNT
+                queue=self._dead_letters, max_receive_count=MAX_RECEIVE_COUNT
             ),
         )
 
     @property
     def url(self) -> str:
         return self._queue.queue_url
+
+    @property
+    def dead_letters_url(self) -> str:
+        return self._dead_letters.queue_url
 
     def allow_send(self, role: Role) -> None:
         """Lets the role send messages."""
@@ -64,5 +68,4 @@ class WorkQueue(Construct):
             self._queue,
             batch_size=1,
             max_concurrency=max_concurrency,
-            report_batch_item_failures=True,
         )

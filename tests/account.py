@@ -4,13 +4,9 @@ from typing import Any
 
 import boto3
 
-INDEXES = {
-    "tasks-by-time": ("tasks_of", "task_time"),
-    "leases": ("lease_shard", "lease_expires_at"),
-    "active-systems": ("active", "system_id"),
-    "systems": ("listed", "listed_at"),
-}
-KEYS = {"pk", "sk"} | {name for pair in INDEXES.values() for name in pair}
+from tests.table_indexes import INDEXES
+
+KEYS = {"pk", "sk"} | {name for index in INDEXES.values() for name in index.keys}
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
@@ -55,11 +51,14 @@ def create_table(client: Any) -> None:
         ],
         GlobalSecondaryIndexes=[
             {
-                "IndexName": index,
-                "KeySchema": describe_keys(*pair),
-                "Projection": {"ProjectionType": "ALL"},
+                "IndexName": name,
+                "KeySchema": describe_keys(*index.keys),
+                "Projection": {
+                    "ProjectionType": "INCLUDE",
+                    "NonKeyAttributes": list(index.fields),
+                },
             }
-            for index, pair in INDEXES.items()
+            for name, index in INDEXES.items()
         ],
     )
 

@@ -28,11 +28,11 @@ class QuarterdeckError(Exception):
     type = "internal-error"
     title = "Internal error"
     headers: Mapping[str, str] = MappingProxyType({})
-    errors: Sequence[FieldError] = ()
 
-    def __init__(self, detail: str) -> None:
+    def __init__(self, detail: str, errors: Sequence[FieldError] = ()) -> None:
         super().__init__(detail)
         self.detail = detail
+        self.errors = tuple(errors)
 
 
 class InvalidInput(QuarterdeckError):
@@ -41,8 +41,7 @@ class InvalidInput(QuarterdeckError):
     title = "The request is not valid"
 
     def __init__(self, errors: Sequence[FieldError]) -> None:
-        super().__init__("; ".join(f"{error.field}: {error.rule}" for error in errors))
-        self.errors = tuple(errors)
+        super().__init__("; ".join(f"{error.field}: {error.rule}" for error in errors), errors)
 
 
 class Forbidden(QuarterdeckError):
@@ -91,3 +90,8 @@ class Contention(QuarterdeckError):
     type = "contention"
     title = "Try again"
     headers = MappingProxyType({"Retry-After": "1"})
+
+
+def system_not_found(system_id: str) -> NotFound:
+    rule = f"there is no system '{system_id}'"
+    return NotFound(rule, [FieldError("system_id", rule)])

@@ -5,17 +5,26 @@ from typing import Any
 
 from quarterdeck.errors import FieldError, InvalidInput
 
+MOST_FAULTS = 50
+LONGEST_TEXT = 500
+
 
 def read_faults(errors: Sequence[Mapping[str, Any]]) -> InvalidInput:
     """All of them at once; each location begins with where it is from: a body, a query, a file."""
-    locations = [tuple(error["loc"]) for error in errors]
-    return InvalidInput(
-        [
-            spell_fault(error)
-            for error in errors
-            if error["type"] != "too_short" or not has_faulty_entry(error["loc"], locations)
-        ]
-    )
+    first = errors[:MOST_FAULTS]
+    locations = [tuple(error["loc"]) for error in first]
+    faults = [
+        spell_fault(error)
+        for error in first
+        if error["type"] != "too_short" or not has_faulty_entry(error["loc"], locations)
+    ]
+    if more := len(errors) - len(first):
+        faults.append(FieldError("body", f"has {more} more errors"))
+    return InvalidInput([FieldError(cut(fault.field), cut(fault.rule)) for fault in faults])
+
+
+def cut(text: str) -> str:
+    return text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT - 1]}…"
 
 
 def has_faulty_entry(location: Sequence[Any], locations: Sequence[Sequence[Any]]) -> bool:
@@ -26,13 +35,14 @@ def has_faulty_entry(location: Sequence[Any], locations: Sequence[Sequence[Any]]
 
 def spell_fault(error: Mapping[str, Any]) -> FieldError:
     match error["type"]:
-        case "json_invalid":
-            place = f"{error['ctx']['error']} at character {error['loc'][-1]}"
-            return FieldError("body", f"is not valid JSON: {place}")
         case "missing":
             return FieldError(spell_path(error["loc"]), "is missing")
         case "extra_forbidden":
             return FieldError(spell_path(error["loc"]), "is not a field of this object")
+        case "tuple_type" | "list_type":
+            return FieldError(spell_path(error["loc"]), "must be a list")
+        case "model_type" | "model_attributes_type" | "dict_type":
+            return FieldError(spell_path(error["loc"]), "must be an object")
     return FieldError(spell_path(error["loc"]), str(error["msg"]))
 
 

@@ -1,5 +1,6 @@
 """Names, ids and times, as every key and every answer spells them."""
 
+import re
 import secrets
 from datetime import UTC, datetime
 from typing import Annotated
@@ -10,6 +11,13 @@ NAME_PATTERN = r"^[a-z][a-z0-9-]{0,39}$"
 
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 """Of systems, crews, steps and secrets. Holds no `#` and no `@`: they separate a key's parts."""
+
+ID_PATTERN = re.compile(r"[a-z0-9-]{1,64}")
+
+
+def is_id(text: str) -> bool:
+    """Whether it can be an id at all: what cannot is not looked up."""
+    return ID_PATTERN.fullmatch(text) is not None
 
 
 def generate_id() -> str:

@@ -1,6 +1,6 @@
-"""The one logger, and the names of metrics."""
+"""The one logger."""
 
 from aws_lambda_powertools import Logger
 
-logger = Logger(service="quarterdeck", utc=True)
-"""JSON lines; level by POWERTOOLS_LOG_LEVEL."""
+logger = Logger(utc=True)
+"""JSON lines; service by POWERTOOLS_SERVICE_NAME, level by LOG_LEVEL."""

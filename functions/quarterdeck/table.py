@@ -7,10 +7,10 @@ compared in a test, and a condition is a list of rules that must all hold.
 import secrets
 import time
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from quarterdeck.errors import Contention
 from quarterdeck.names import format_time
@@ -23,6 +23,27 @@ type Item = dict[str, Any]
 REGISTRY_SHARDS = 8
 LEASE_SHARDS = 4
 CONFLICT_ATTEMPTS = 8
+QUEUE_PREFIX = "QUEUE#"
+LATER_PREFIX = "LATER#"
+EVENT_PREFIX = "EVENT#"
+CALL_PREFIX = "CALL#"
+STARTED = "#STARTED"
+
+
+class Index(NamedTuple):
+    """A global secondary index: its name, and the attributes that are its keys."""
+
+    name: str
+    partition: str
+    order: str
+
+
+TASKS_BY_TIME = Index("tasks-by-time", "tasks_of", "task_time")
+LEASES = Index("leases", "lease_shard", "lease_expires_at")
+ACTIVE_SYSTEMS = Index("active-systems", "active", "system_id")
+SYSTEMS = Index("systems", "listed", "listed_at")
+EVERY_SYSTEM = "SYSTEMS"
+EVERY_ACTIVE = "ACTIVE"
 
 
 class Key(NamedTuple):
@@ -46,7 +67,7 @@ def deployment_key(system_id: str, number: int) -> Key:
     return Key(f"SYS#{system_id}", f"DEPLOYMENT#{number:06}")
 
 
-def api_key_key(digest: str) -> Key:
+def access_key(digest: str) -> Key:
     return Key(f"KEY#{digest}", "KEY")
 
 
@@ -62,13 +83,13 @@ class Scope(NamedTuple):
 
     @property
     def blob_prefix(self) -> str:
-        return f"blobs/{self.system_id}@{self.generation}"
+        return f"blobs/tasks/{self.system_id}@{self.generation}"
 
     def crew_key(self, crew: str) -> Key:
         return Key(f"{self.prefix}#CREW#{crew}", "CREW")
 
     def queue_key(self, crew: str, rank: str, task_id: str) -> Key:
-        return Key(f"{self.prefix}#CREW#{crew}", f"QUEUE#{rank}#{task_id}")
+        return Key(f"{self.prefix}#CREW#{crew}", f"{QUEUE_PREFIX}{rank}#{task_id}")
 
     def registry_key(self, task_id: str, created: datetime) -> Key:
         shard = find_shard(task_id, REGISTRY_SHARDS)
@@ -83,18 +104,40 @@ class Scope(NamedTuple):
     def end_key(self, task_id: str) -> Key:
         return Key(f"{self.prefix}#TASK#{task_id}", "END")
 
+    def later_key(self, crew: str, not_before: str, task_id: str) -> Key:
+        return Key(f"{self.prefix}#CREW#{crew}", f"{LATER_PREFIX}{not_before}#{task_id}")
+
     def event_key(self, task_id: str, number: int) -> Key:
-        return Key(f"{self.prefix}#TASK#{task_id}", f"EVENT#{number:06}")
+        return Key(f"{self.prefix}#TASK#{task_id}", f"{EVENT_PREFIX}{number:06}")
+
+    def call_key(self, task_id: str, digest: str, occurrence: int) -> Key:
+        return Key(f"{self.prefix}#TASK#{task_id}", f"{CALL_PREFIX}{digest}#{occurrence}")
+
+    def started_key(self, task_id: str, digest: str, occurrence: int) -> Key:
+        call = self.call_key(task_id, digest, occurrence)
+        return Key(call.pk, f"{call.sk}{STARTED}")
 
     def bucket_key(self, crew: str, moment: datetime) -> Key:
         return Key(f"{self.prefix}#METRICS#{crew}", f"{moment:%Y-%m-%dT%H:%M}")
 
     def by_time(self, task_id: str, created: datetime) -> Item:
         """The keys of a task's STATE in the index `tasks-by-time`."""
-        return {"tasks_of": self.prefix, "task_time": f"{format_time(created)}#{task_id}"}
+        moment = f"{format_time(created)}#{task_id}"
+        return {TASKS_BY_TIME.partition: self.prefix, TASKS_BY_TIME.order: moment}
 
 
-LEASE_KEYS = ("lease_shard", "lease_expires_at")
+LEASE_KEYS = (LEASES.partition, LEASES.order)
+
+
+def list_system(system_id: str, created: str) -> Item:
+    """The keys of a META in the index `systems`."""
+    return {SYSTEMS.partition: EVERY_SYSTEM, SYSTEMS.order: f"{created}#{system_id}"}
+
+
+def parse_task_time(item: Item) -> tuple[str, str]:
+    """When a task of the index `tasks-by-time` was created, and its id."""
+    created, _, task_id = item[TASKS_BY_TIME.order].partition("#")
+    return created, task_id
 
 
 def lease_index(task_id: str, expires: datetime) -> Item:
@@ -118,6 +161,29 @@ def parse_task_key(pk: str) -> tuple[Scope, str]:
     return Scope(system_id, int(generation)), task_id
 
 
+class Call(NamedTuple):
+    """Whose entry a journal's item is; or, `started`, whose mark."""
+
+    digest: str
+    occurrence: int
+    started: bool
+
+
+def parse_call_key(sk: str) -> Call:
+    digest, occurrence = sk.removeprefix(CALL_PREFIX).removesuffix(STARTED).split("#")
+    return Call(digest, int(occurrence), sk.endswith(STARTED))
+
+
+def parse_later_key(sk: str) -> str:
+    """The time of `LATER#<not_before>#<task_id>`."""
+    return sk.split("#")[1]
+
+
+def bound_later(now: datetime) -> str:
+    """The end of what is due among LATER entries."""
+    return f"{LATER_PREFIX}{format_time(now)}~"
+
+
 class Equals(NamedTuple):
     attribute: str
     value: str | int
@@ -138,7 +204,13 @@ class Present(NamedTuple):
     """There is such an item."""
 
 
-type Condition = Equals | Below | Absent | Present
+class Unset(NamedTuple):
+    """The item lacks the attribute."""
+
+    attribute: str
+
+
+type Condition = Equals | Below | Absent | Present | Unset
 
 
 @dataclass(frozen=True)
@@ -243,23 +315,23 @@ class Table:
 
     def query_index(
         self,
-        index: str,
-        partition: tuple[str, str],
+        index: Index,
+        partition: str,
         *,
-        below: tuple[str, str] | None = None,
+        below: str | None = None,
         newest_first: bool = False,
         limit: int,
         start: Item | None = None,
     ) -> Page:
-        """A page of an index, eventually consistent. `partition`, `below`: (attribute, value)."""
-        names, values = {"#pk": partition[0]}, {":pk": partition[1]}
-        condition = "#pk = :pk"
+        """A page of an index, eventually consistent; with `below`, what is ordered before it."""
+        names, values = {"#partition": index.partition}, {":partition": partition}
+        condition = "#partition = :partition"
         if below:
-            names["#sk"], values[":below"] = below
-            condition = f"{condition} AND #sk < :below"
+            names["#order"], values[":below"] = index.order, below
+            condition = f"{condition} AND #order < :below"
         request: dict[str, Any] = {
             "TableName": self.name,
-            "IndexName": index,
+            "IndexName": index.name,
             "KeyConditionExpression": condition,
             "ExpressionAttributeNames": names,
             "ExpressionAttributeValues": marshal_item(values),
@@ -280,36 +352,49 @@ class Table:
 
         A conflict with another transaction is tried again with jitter, then it is Contention.
         """
-        for attempt in range(CONFLICT_ATTEMPTS):
-            if attempt:
-                time.sleep(secrets.randbelow(25 * 2**attempt) / 1000)
-            if self._attempt(writes):
-                return
-        raise Contention("other requests changed the same items at each attempt")
+        if len(writes) == 1:
+            self._write_one(writes[0], "NONE")
+        else:
+            requests = [self._express(write) for write in writes]
+            retry_conflicts(lambda: self._transact(writes, requests))
 
-    def _attempt(self, writes: Sequence[Write]) -> bool:
-        """Whether it was written; False on a conflict with another transaction."""
-        requests = [self._express(write) for write in writes]
+    def update(self, write: Update) -> Item:
+        """The item as `write` leaves it; raises as `write` does."""
+        return self._write_one(write, "ALL_NEW")
+
+    def _write_one(self, write: Write, returned: str) -> Item:
+        ((verb, request),) = self._express(write).items()
+        # With the item, a refusal tells whether an answer that was lost had been a yes.
+        request |= {"ReturnValues": returned, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+        return retry_conflicts(lambda: self._send(write, verb, request))
+
+    def _send(self, write: Write, verb: str, request: dict[str, Any]) -> Item | None:
+        """The item that was asked for, empty if none was; None on a conflict."""
         errors = self.client.exceptions
         try:
-            if len(requests) == 1:
-                ((verb, request),) = requests[0].items()
-                getattr(self.client, f"{verb.lower()}_item")(**request)
-            else:
-                self.client.transact_write_items(TransactItems=requests)
-        except errors.ConditionalCheckFailedException:
-            raise ConditionFailed(writes) from None
+            answer = getattr(self.client, f"{verb.lower()}_item")(**request)
+        except errors.ConditionalCheckFailedException as error:
+            found = unmarshal_item(cast(Item, error.response.get("Item", {})))
+            if not is_done(write, found):
+                raise ConditionFailed([write]) from None
+            return found
         except errors.TransactionConflictException:
-            return False
-        except errors.TransactionCanceledException as error:
+            return None
+        return unmarshal_item(answer.get("Attributes", {}))
+
+    def _transact(self, writes: Sequence[Write], requests: list[Any]) -> Item | None:
+        """An empty item when it was written, None on a conflict."""
+        try:
+            self.client.transact_write_items(TransactItems=requests)
+        except self.client.exceptions.TransactionCanceledException as error:
             codes = [reason.get("Code") for reason in error.response["CancellationReasons"]]
             refused = [w for w, c in zip(writes, codes, strict=True) if c == REFUSED]
             if refused:
                 raise ConditionFailed(refused) from None
             if CONFLICT not in codes:
                 raise
-            return False
-        return True
+            return None
+        return {}
 
     def _express(self, write: Write) -> Any:
         words = Expression()
@@ -344,6 +429,34 @@ REFUSED = "ConditionalCheckFailed"
 CONFLICT = "TransactionConflict"
 
 
+def retry_conflicts(attempt: Callable[[], Item | None]) -> Item:
+    """The answer of the first attempt that meets no conflict; Contention after the last."""
+    for number in range(CONFLICT_ATTEMPTS):
+        if number:
+            time.sleep(secrets.randbelow(25 * 2**number) / 1000)
+        answer = attempt()
+        if answer is not None:
+            return answer
+    raise Contention("other requests changed the same items at each attempt")
+
+
+def is_done(write: Write, found: Item) -> bool:
+    """Whether the item found is what `write` leaves: then its first answer was lost on the way.
+
+    Whoever must not take another's write for its own writes a value that is its own.
+    """
+    match write:
+        case Put(_, item):
+            wanted: Mapping[str, Any] = item
+        case Update(_, assign, add) if not add:
+            wanted = assign
+        case _:
+            return False
+    return bool(wanted) and all(
+        found.get(name) == unmarshal(marshal(value)) for name, value in wanted.items()
+    )
+
+
 class Expression:
     """The placeholders of one request's expressions."""
 
@@ -371,6 +484,8 @@ class Expression:
                 return "attribute_not_exists(pk)"
             case Present():
                 return "attribute_exists(pk)"
+            case Unset(attribute):
+                return f"attribute_not_exists({self.name(attribute)})"
 
 
 def marshal_key(key: Key) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from pydantic import ValidationError
 from quarterdeck.execution.environment import prepare_process
 from quarterdeck.faults import read_faults
 from quarterdeck.systems.configuration import Crew, SystemConfiguration
-from quarterdeck.systems.placeholders import list_placeholders
 from quarterdeck.tasks.outcome import Outcome, StepEvent, StepStarted
 from quarterdeck.vault import SecretMissing
 
@@ -81,7 +80,7 @@ def place_input(
     crew: Crew, description: str, inputs: dict[str, str], path: Path | None
 ) -> tuple[str, dict[str, str]]:
     """Description and inputs with the file's text in its place; ValueError if one is missing."""
-    missing = [name for name in list_placeholders(crew) if name not in inputs]
+    missing = [name for name in crew.placeholders if name not in inputs]
     if path is not None and len(missing) == 1:
         inputs = {**inputs, missing.pop(): path.read_text()}
     elif path is not None and not missing:

@@ -1,15 +1,19 @@
 """One emulator with the deployed development template, for all tests of this directory."""
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from infra.environment import load_target
 from infra.local.api import Api
 from infra.local.emulator import Emulator, run_emulator
 from infra.local.ministack import STATE_DIR
 from infra.local.service import Service, deploy_service, prepare_service
+from tests.emulated.main_job import Provider
+from tests.openai_server import OpenAIServer
 
 LOG = STATE_DIR / "emulated-tests.log"
 
@@ -45,3 +49,20 @@ def api(service: Service) -> Api:
 def aws(emulator: Emulator) -> Callable[[str], Any]:
     """`aws("dynamodb")`: a boto3 client of the emulator with root's rights."""
     return emulator.open_client
+
+
+@pytest.fixture
+def provider() -> Iterator[tuple[Provider, str]]:
+    """The provider, and its base URL: one of those that the environment allows."""
+    model = Provider()
+    with ExitStack() as running:
+        for url in load_target("development").environment.model_base_urls:
+            try:
+                server = OpenAIServer(model.answer, port=url.port or 80)
+            except OSError:
+                continue
+            running.enter_context(server)
+            yield model, str(url)
+            model.released.set()
+            return
+    pytest.fail("every port of the development environment's model_base_urls is in use")

@@ -2,49 +2,16 @@
 
 import dataclasses
 import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
-from infra.environment import load_target
 from infra.local.api import Answer, Api
 from infra.local.sample import load_configuration, make_task
 from quarterdeck.names import parse_time
-from quarterdeck.tasks.transitions import rank_task
+from quarterdeck.tasks.states import rank_task
 from tests import systems
-from tests.openai_server import Body, Message, OpenAIServer
-
-ENDS_S = 90.0
-ENDED = {"succeeded", "failed", "timed_out"}
-
-
-def deploy(api: Api, configuration: dict[str, Any]) -> str:
-    answer = api.post("/crews", configuration, {"Prefer": "wait=10"})
-    system_id: str = answer.json["system_id"]
-    poll(lambda: api.get(f"/crews/{system_id}").json["state"], {"active", "failed"})
-    return system_id
-
-
-def submit(api: Api, system_id: str, **request: Any) -> str:
-    answer = api.post(f"/crews/{system_id}/tasks", {"crew_name": "research"} | request)
-    assert answer.status == 202, answer
-    task_id: str = answer.json["task_id"]
-    return task_id
-
-
-def wait(api: Api, system_id: str, task_id: str) -> Any:
-    poll(lambda: api.get(f"/crews/{system_id}/tasks/{task_id}").json["status"], ENDED)
-    return api.get(f"/crews/{system_id}/tasks/{task_id}").json
-
-
-def poll(read: Callable[[], str], until: set[str]) -> None:
-    deadline = time.monotonic() + ENDS_S
-    while (value := read()) not in until:
-        assert time.monotonic() < deadline, f"{value} after {ENDS_S} s"
-        time.sleep(0.2)
+from tests.emulated.main_job import Provider, deploy, poll, read_running, submit, wait
 
 
 def test_the_sample_system_runs_its_task(api: Api) -> None:
@@ -93,9 +60,9 @@ def test_a_deployment_that_fails_says_why_and_frees_the_name(api: Api) -> None:
     faulty = systems.system("faulty", crews=[systems.crew(agents=[systems.agent(llm=llm)])])
     system = api.get(f"/crews/{deploy(api, faulty)}").json
     assert (system["state"], system["deployment"]["status"]) == ("failed", "failed")
-    ((field, rule),) = system["deployment"]["reasons"]
-    assert field == "crews[0]"
-    assert "quarterdeck/development/nowhere" in rule
+    (reason,) = system["deployment"]["reasons"]
+    assert reason["field"] == "crews[0]"
+    assert "quarterdeck/development/nowhere" in reason["rule"]
     assert api.get(f"/crews/{deploy(api, systems.system('faulty'))}").json["state"] == "active"
 
 
@@ -126,43 +93,6 @@ def test_what_is_not_there_is_a_problem(api: Api) -> None:
         assert answer.json["status"] == status
 
 
-class Provider:
-    """A model server that answers those who ask for BLOCK only when it is released."""
-
-    def __init__(self) -> None:
-        self.released = threading.Event()
-        self.at_once = 0
-        self.most_at_once = 0
-        self._lock = threading.Lock()
-
-    def answer(self, body: Body) -> Message:
-        with self._lock:
-            self.at_once += 1
-            self.most_at_once = max(self.most_at_once, self.at_once)
-        if "BLOCK" in str(body["messages"]):
-            self.released.wait(ENDS_S)
-        with self._lock:
-            self.at_once -= 1
-        return {"role": "assistant", "content": "Thought: I know.\nFinal Answer: Done."}
-
-
-@pytest.fixture
-def provider() -> Iterator[tuple[Provider, str]]:
-    """The provider, and its base URL: one of those that the environment allows."""
-    model = Provider()
-    with ExitStack() as running:
-        for url in load_target("development").environment.model_base_urls:
-            try:
-                server = OpenAIServer(model.answer, port=url.port or 80)
-            except OSError:
-                continue
-            running.enter_context(server)
-            yield model, str(url)
-            model.released.set()
-            return
-    pytest.fail("every port of the development environment's model_base_urls is in use")
-
-
 def test_capacity_and_priority_are_respected(api: Api, provider: tuple[Provider, str]) -> None:
     model, url = provider
     llm = {"model": "openai/local", "base_url": url}
@@ -187,12 +117,6 @@ def test_capacity_and_priority_are_respected(api: Api, provider: tuple[Provider,
 
 def rank(task: dict[str, Any]) -> str:
     return rank_task(parse_time(task["created_at"]), task["priority"])
-
-
-def read_running(api: Api, system_id: str) -> int:
-    crews = api.get(f"/crews/{system_id}").json["crews"]
-    running: int = crews[0]["running"]
-    return running
 
 
 def test_many_submits_at_once_are_all_done_once(api: Api) -> None:

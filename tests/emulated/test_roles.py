@@ -51,14 +51,14 @@ DENIED: dict[str, list[Call]] = {
     "authorizer": [CURSOR_KEY, MODEL_KEY, PUT, QUERY, SCAN, SEND, READ_BLOB, INVOKE],
     "deployer": [ADMIN_KEY, CURSOR_KEY, TOOL_KEY, OTHER_KEY, QUERY, SCAN, SEND, WRITE_BLOB],
     "worker": [ADMIN_KEY, CURSOR_KEY, TOOL_KEY, OTHER_KEY, SCAN, DROP, WRITE_ELSEWHERE, INVOKE],
-    "monitor": [ADMIN_KEY, CURSOR_KEY, MODEL_KEY, PUT, SCAN, READ_BLOB, RECEIVE, INVOKE],
+    "monitor": [ADMIN_KEY, CURSOR_KEY, MODEL_KEY, SCAN, WRITE_BLOB, READ_BLOB, RECEIVE, INVOKE],
 }
 ALLOWED: dict[str, list[Call]] = {
     "api": [CURSOR_KEY, GET, PUT, QUERY, WRITE_BLOB, READ_BLOB],
     "authorizer": [ADMIN_KEY, GET],
     "deployer": [MODEL_KEY, GET, PUT],
     "worker": [MODEL_KEY, GET, PUT, QUERY, WRITE_BLOB, READ_BLOB],
-    "monitor": [GET, QUERY],
+    "monitor": [GET, PUT, QUERY],
 }
 
 

@@ -37,7 +37,7 @@ ALLOWED = {
     "authorizer": EVERY | {"dynamodb:GetItem"} | SECRET,
     "deployer": EVERY | STATE | PUT | {"s3:GetObject"} | CONSUME | SECRET,
     "worker": EVERY | STATE | QUERY | PUT | BLOBS | SEND | CONSUME | SECRET | BEDROCK,
-    "monitor": EVERY | STATE | QUERY | SEND,
+    "monitor": EVERY | STATE | QUERY | PUT | SEND,
 }
 
 

@@ -1,5 +1,6 @@
 """The API as its callers see it: answers, problems, and what is written."""
 
+import base64
 import json
 from types import SimpleNamespace
 from typing import Any
@@ -8,7 +9,7 @@ import boto3
 import pytest
 
 import api
-from quarterdeck.http.resolver import MAX_BODY_BYTES
+from quarterdeck.http.bodies import MAX_BODY_BYTES
 from quarterdeck.http.services import Services
 from quarterdeck.identity.principal import Principal
 from quarterdeck.names import read_clock
@@ -74,7 +75,7 @@ def test_name_is_unique(services: Services) -> None:
     before = read_items()
     answer = call("POST", "/crews", systems.system())
     assert answer.status == 409
-    assert answer.json["detail"] == "name: a system named 'desk' exists"
+    assert answer.faults == {"name": "a system named 'desk' exists"}
     assert read_items() == before
 
 
@@ -143,18 +144,19 @@ def test_cursor_is_good_for_its_own_list_alone(services: Services, system_id: st
     assert call("GET", f"/crews/{system_id}/tasks", query={"cursor": forged}).status == 422
 
 
+MANY_PLACEHOLDERS = "".join(f"{{a{n}}}" for n in range(101))
 FAULTY_SYSTEMS = [
     (systems.system(colour="red"), "colour", "is not a field of this object"),
     ({"crews": [systems.crew()]}, "name", "is missing"),
     (systems.system("Desk"), "name", "String should match pattern '^[a-z][a-z0-9-]{0,39}$'"),
     (
         systems.system(crews=[systems.crew(agents=[systems.agent(), systems.agent()])]),
-        "crews[0]",
+        "crews[0].agents",
         "the role 'Researcher' stands twice",
     ),
     (
         systems.system(crews=[systems.crew(min_agents=3, max_agents=2)]),
-        "crews[0]",
+        "crews[0].max_agents",
         "min_agents (3) is over max_agents (2)",
     ),
     (
@@ -190,7 +192,7 @@ FAULTY_SYSTEMS = [
         systems.system(
             crews=[systems.crew(tasks=[{"name": "one", "description": "x", "agent": "Nobody"}])]
         ),
-        "crews[0]",
+        "crews[0].tasks",
         "step 'one' names the agent 'Nobody'; the roles are: Researcher",
     ),
     (
@@ -201,6 +203,15 @@ FAULTY_SYSTEMS = [
     ("{]", "body", "is not valid JSON: Expecting property name enclosed in double quotes"),
     (None, "body", "is missing"),
     ("[" * 100_000, "body", "is nested too deeply"),
+    ('{"n": ' + "9" * 5000 + "}", "body", "has a number of too many digits"),
+    ('{"name": "\\udc00"}', "body", "is not valid UTF-8, or has half of a surrogate pair"),
+    (systems.system(crews="x"), "crews", "must be a list"),
+    (systems.system(crews=[systems.crew(min_agents=True)]), "crews[0].min_agents", "Input should"),
+    (
+        systems.system(crews=[systems.crew(agents=[systems.agent(goal=MANY_PLACEHOLDERS)])]),
+        "crews[0]",
+        "its texts have over 100 different placeholders",
+    ),
 ]
 
 
@@ -226,16 +237,52 @@ def test_all_faults_are_told_at_once(services: Services) -> None:
     }
 
 
+def test_cancel_of_a_queued_task_is_done_at_once(services: Services, system_id: str) -> None:
+    request = {"description": "x", "crew_name": "research"}
+    _, task_id = (
+        call("POST", f"/crews/{system_id}/tasks", request).json["task_id"] for _ in range(2)
+    )
+    answer = call("POST", f"/crews/{system_id}/tasks/{task_id}/cancel")
+    assert (answer.status, answer.json["status"]) == (200, "cancelled")
+    assert answer.json["error"]["type"] == "cancelled"
+    again = call("POST", f"/crews/{system_id}/tasks/{task_id}/cancel")
+    assert again.status == 409
+    assert again.json["detail"] == "the task is cancelled: it cannot be cancelled any more"
+
+
+def test_retry_is_a_new_task_of_the_same_request(services: Services, system_id: str) -> None:
+    request = {"description": "x", "crew_name": "research", "priority": "high", "timeout": 7}
+    _, task_id = (
+        call("POST", f"/crews/{system_id}/tasks", request).json["task_id"] for _ in range(2)
+    )
+    path = f"/crews/{system_id}/tasks/{task_id}"
+    live = call("POST", f"{path}/retry")
+    assert live.status == 409
+    assert live.json["detail"] == (
+        "the task is queued: one that ended without success can be retried"
+    )
+    call("POST", f"{path}/cancel")
+    new = call("POST", f"{path}/retry")
+    assert (new.status, new.json["status"]) == (202, "queued")
+    scope = services.systems.get(system_id).scope
+    spec = services.tasks.get_spec(scope, new.json["task_id"])
+    assert (spec.description, spec.timeout, spec.retries) == ("x", 7, (task_id,))
+    view = call("GET", f"/crews/{system_id}/tasks/{new.json['task_id']}").json
+    assert (view["retry_of"], view["priority"]) == (task_id, "high")
+
+
 FAULTY_TASKS = [
     ({"crew_name": "research"}, "description", "is missing"),
     ({"description": "x" * 100_001}, "description", "String should have at most 100000 characters"),
     ({"crew_name": "nobody"}, "crew_name", "unknown crew 'nobody'; the crews are: research"),
     ({"priority": "urgent"}, "priority", "Input should be 'high', 'medium' or 'low'"),
     ({"timeout": 0}, "timeout", "Input should be greater than or equal to 1"),
-    ({"timeout": 604_800}, "timeout", "Input should be less than or equal to 840"),
+    ({"timeout": 604_800}, "timeout", "Input should be less than or equal to 86400"),
     ({"timeout": "60"}, "timeout", "Input should be a valid integer"),
     ({"colour": "red"}, "colour", "is not a field of this object"),
     ({"inputs": {"a b": "x"}}, "inputs.a b", "String should match pattern"),
+    ({"inputs": {"a": None}}, "inputs.a", "must be a text, a number, true or false"),
+    ({"inputs": {f"a{n}": 1 for n in range(101)}}, "inputs", "Dictionary should have at most 100"),
     ({"inputs": {"description": "x"}}, "inputs.description", "stands for the task's own"),
 ]
 
@@ -275,9 +322,44 @@ def test_system_that_is_not_active_takes_no_task(services: Services) -> None:
     assert "deploying" in answer.json["detail"]
 
 
+def test_an_answer_is_small_however_many_faults_there_are(services: Services) -> None:
+    response = api.lambda_handler(
+        http_event("POST", "/crews", {"name": "n" * 100_000, "crews": [1] * 100_000}), CONTEXT
+    )
+    assert response["statusCode"] == 422
+    assert len(response["body"]) < 100_000
+    assert "has 99" in response["body"]
+
+
+def test_what_cannot_be_an_id_is_not_there(services: Services, system_id: str) -> None:
+    assert call("GET", "/crews/" + "a" * 3000).status == 404
+    assert call("GET", f"/crews/{system_id}/tasks/" + "a" * 3000).status == 404
+    assert call("GET", "/crews", query={"cursor": "é"}).status == 422
+
+
+def test_a_body_may_come_in_base64(services: Services) -> None:
+    event = http_event("POST", "/crews", systems.system())
+    event |= {"body": base64.b64encode(event["body"].encode()).decode(), "isBase64Encoded": True}
+    assert api.lambda_handler(event, CONTEXT)["statusCode"] == 202
+    event |= {"body": base64.b64encode(b'"\xff"').decode()}
+    assert api.lambda_handler(event, CONTEXT)["statusCode"] == 422
+
+
+def test_a_deployment_that_cannot_be_queued_frees_the_name(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(services.deployment_queue, "url", "https://sqs.invalid/nowhere")
+        assert call("POST", "/crews", systems.system()).status == 500
+    (system,) = call("GET", "/crews").json["systems"]
+    assert system["state"] == "failed"
+    assert call("POST", "/crews", systems.system()).status == 202
+
+
 def test_body_over_the_limit_is_refused(services: Services) -> None:
     answer = call("POST", "/crews", "x" * (MAX_BODY_BYTES + 1))
-    assert (answer.status, answer.headers["Content-Type"]) == (413, "application/problem+json")
+    assert answer.status == 413
+    assert answer.faults == {"body": "is over 1048576 bytes"}
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 import authorizer
 from quarterdeck.identity.keys import KeyStore, digest_key, read_bearer
 from quarterdeck.identity.principal import ADMIN, Principal, unpack_principal
-from quarterdeck.table import Put, Table, api_key_key
+from quarterdeck.table import Put, Table, access_key
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_an_expired_key_is_refused_before_the_table_drops_it(keys: KeyStore) -> 
     table: Table = keys.table
     principal = Principal(name="old", scopes=("read",)).model_dump()
     expired = principal | {"expires_at": int(time.time()) - 1}
-    table.write(Put(api_key_key(digest_key("old")), expired))
+    table.write(Put(access_key(digest_key("old")), expired))
     assert ask("Bearer old") == {"isAuthorized": False}
 
 

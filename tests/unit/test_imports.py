@@ -52,7 +52,10 @@ def test_the_innermost_know_none_of_the_services(module: str) -> None:
 
 
 def test_only_the_table_module_spells_a_key() -> None:
-    prefixes = ("SYS#", "NAME#", "KEY#", "#CREW#", "#TASK#", "LEASES#")
+    prefixes = (
+        *("SYS#", "NAME#", "KEY#", "VERSION#", "DEPLOYMENT#", "LEASES#", "#CREW#", "#TASK#"),
+        *("#TASKS#", "#METRICS#", "QUEUE#", "LATER#", "EVENT#", "CALL#"),
+    )
     spelling = {
         name
         for name, path in MODULES.items()

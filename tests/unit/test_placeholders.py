@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quarterdeck.systems.configuration import Crew
-from quarterdeck.systems.placeholders import fill_placeholders, list_placeholders
+from quarterdeck.systems.placeholders import fill_placeholders
 
 
 @given(st.text())
@@ -39,4 +39,4 @@ def test_the_inputs_of_a_crew_are_those_of_all_its_texts() -> None:
             ],
         }
     )
-    assert list_placeholders(crew) == ["a", "b", "c", "d", "e-1"]
+    assert crew.placeholders == ["a", "b", "c", "d", "e-1"]

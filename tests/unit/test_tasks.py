@@ -2,27 +2,34 @@
 
 import threading
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import boto3
 import pytest
+from moto.sqs.models import sqs_backends
 
+from quarterdeck.errors import Conflict
 from quarterdeck.execution import worker as execution_worker
+from quarterdeck.execution.lease import Limits
 from quarterdeck.execution.worker import Worker
+from quarterdeck.execution.workspace import Workspace
 from quarterdeck.http.services import Services
 from quarterdeck.names import generate_id, read_clock
 from quarterdeck.systems.configuration import SystemConfiguration
 from quarterdeck.systems.store import FIRST, System
 from quarterdeck.table import Scope
 from quarterdeck.tasks.admission import admit_tasks
+from quarterdeck.tasks.attempt import Attempt, claim
+from quarterdeck.tasks.ending import CANCELLED, stop_task
 from quarterdeck.tasks.outcome import Outcome, StepEnded, StepResult, StepStarted, Usage
-from quarterdeck.tasks.queue import TaskMessage
+from quarterdeck.tasks.queue import TaskMessage, WakeMessage, WorkMessage
+from quarterdeck.tasks.states import TaskState
 from quarterdeck.tasks.submission import TaskRequest, accept_task
-from quarterdeck.tasks.transitions import TaskState
-from quarterdeck.tasks.upkeep import Upkeep
+from quarterdeck.tasks.upkeep import Upkeep, judge_lost
 from tests import systems
 
+LIMITS = Limits(beat=0.1, grace=0.2)
 SUCCESS = Outcome(
     status="succeeded",
     output="Done",
@@ -83,7 +90,7 @@ def run(services: Services, monkeypatch: pytest.MonkeyPatch) -> Callable[..., No
     """Delivers a message to a worker whose crew is `crew`, a function of on_event."""
 
     def run_one(
-        message: TaskMessage,
+        message: WorkMessage,
         crew: Callable[..., Outcome] = lambda on_event: SUCCESS,
         end_process: Callable[[], None] = lambda: None,
     ) -> None:
@@ -97,8 +104,11 @@ def run(services: Services, monkeypatch: pytest.MonkeyPatch) -> Callable[..., No
             queue=services.task_queue,
             read_secret=lambda name: name,
             verbose=False,
+            clock=read_clock,
+            workspace=Workspace(),
+            limits=LIMITS,
             end_process=end_process,
-        ).run(message)
+        ).handle(message, lambda: 900)
 
     return run_one
 
@@ -255,7 +265,9 @@ def test_a_call_that_does_not_return_is_timed_out(
 
     run(receive(services)[0], crew, ended.set)
     view = services.tasks.get_view(system.scope, task_id)
-    assert (view.status, view.duration_ms) == ("timed_out", 1000)
+    assert view.status == "timed_out"
+    assert view.duration_ms
+    assert view.duration_ms >= 1000
     assert read_buckets(services, system)["timed_out"] == 1
     assert "succeeded" not in read_buckets(services, system)
     assert count_running(services, system.scope) == 0
@@ -274,13 +286,31 @@ def test_large_texts_go_to_the_bucket(
     run(receive(services)[0], lambda on_event: long)
     view = services.tasks.get_view(system.scope, state.task_id)
     assert view.result is None
+    assert view.rehearsal is True
+    assert [(step.name, step.output) for step in view.steps] == [("one", None)]
     assert view.result_url
+    assert "X-Amz-Signature" in view.result_url
     assert "end-1.json" in view.result_url
 
 
+class Clock:
+    """The time of day, and what a test adds to it."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta(0)
+
+    def __call__(self) -> datetime:
+        return read_clock() + self.ahead
+
+
 @pytest.fixture
-def upkeep(services: Services) -> Upkeep:
-    return Upkeep(services.table, services.systems, services.task_queue)
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def upkeep(services: Services, clock: Clock) -> Upkeep:
+    return Upkeep(services.table, services.blobs, services.task_queue, clock)
 
 
 def test_the_monitor_admits_what_nobody_admitted(
@@ -297,14 +327,166 @@ def test_the_monitor_sends_a_lost_message_again_after_ten_minutes(
     system: System,
     submit: Callable[..., TaskState],
     upkeep: Upkeep,
-    monkeypatch: pytest.MonkeyPatch,
+    clock: Clock,
 ) -> None:
     submit()
     admit(services, system)
     first = receive(services)
-    assert upkeep.resend_due() == 0
-    late = read_clock() + timedelta(minutes=10, seconds=1)
-    monkeypatch.setattr("quarterdeck.tasks.upkeep.read_clock", lambda: late)
-    assert upkeep.resend_due() == 1
+    assert upkeep.settle_due()["resent"] == 0
+    clock.ahead = timedelta(minutes=10, seconds=1)
+    assert upkeep.settle_due()["resent"] == 1
     assert receive(services) == first
-    assert upkeep.resend_due() == 0
+    assert upkeep.settle_due()["resent"] == 0
+
+
+def claim_one(services: Services, message: TaskMessage) -> Attempt:
+    attempt = claim(services.table, services.blobs, services.task_queue, message, read_clock)
+    assert attempt
+    return attempt
+
+
+def test_a_lost_worker_is_replaced_and_three_in_a_row_end_the_task(
+    services: Services,
+    system: System,
+    submit: Callable[..., TaskState],
+    upkeep: Upkeep,
+    clock: Clock,
+) -> None:
+    task_id = submit().task_id
+    admit(services, system)
+    for crash in range(3):
+        stale = claim_one(services, receive(services)[0])
+        assert count_running(services, system.scope) == 1
+        clock.ahead += timedelta(seconds=121)
+        assert upkeep.settle_due()["reaped"] == 1
+        assert not stale.end(SUCCESS, 5)
+        status = services.tasks.get_state(system.scope, task_id).status
+        assert status == ("failed" if crash == 2 else "dispatched")
+    view = services.tasks.get_view(system.scope, task_id)
+    assert view.error
+    assert view.error.type == "worker_lost"
+    assert count_running(services, system.scope) == 0
+    assert read_buckets(services, system)["failed"] == 1
+
+
+def test_a_worker_that_got_further_is_no_crash_in_a_row() -> None:
+    state = TaskState(
+        task_id="1",
+        crew_name="research",
+        status="running",
+        epoch=1,
+        priority="low",
+        version=1,
+        rank="",
+        created_at="",
+        crashes=2,
+        calls_at_crash=4,
+    )
+    assert judge_lost(state, calls=5) is None
+    lost = judge_lost(state, calls=4)
+    assert lost
+    assert lost.status == "failed"
+    cancelled = judge_lost(state.model_copy(update={"cancel_requested": True}), calls=5)
+    assert cancelled == CANCELLED
+
+
+def test_a_heartbeat_keeps_the_task_and_tells_of_a_cancel(
+    services: Services,
+    system: System,
+    submit: Callable[..., TaskState],
+    upkeep: Upkeep,
+    clock: Clock,
+) -> None:
+    task_id = submit().task_id
+    admit(services, system)
+    attempt = claim_one(services, receive(services)[0])
+    attempt.clock = clock
+    clock.ahead = timedelta(seconds=100)
+    assert attempt.beat(100_000) is False
+    clock.ahead = timedelta(seconds=200)
+    assert upkeep.settle_due()["reaped"] == 0
+    state = stop(services, system, task_id)
+    assert (state.status, state.cancel_requested) == ("running", True)
+    assert attempt.beat(110_000) is True
+    assert attempt.end(SUCCESS, 120_000)
+    assert services.tasks.get_view(system.scope, task_id).status == "cancelled"
+    assert count_running(services, system.scope) == 0
+
+
+def stop(services: Services, system: System, task_id: str) -> TaskState:
+    return stop_task(services.table, services.blobs, system.scope, task_id, read_clock)
+
+
+def test_a_queued_or_dispatched_task_is_cancelled_at_once(
+    services: Services,
+    system: System,
+    submit: Callable[..., TaskState],
+    run: Callable[..., None],
+) -> None:
+    tasks = [submit().task_id for _ in range(3)]
+    admit(services, system)
+    messages = receive(services)
+    for task_id in tasks:
+        assert stop(services, system, task_id).status == "cancelled"
+    assert count_running(services, system.scope) == 0
+    for message in messages:
+        run(message, lambda on_event: pytest.fail("it runs"))
+    assert read_buckets(services, system)["cancelled"] == 3
+    with pytest.raises(Conflict, match="the task is cancelled"):
+        stop(services, system, tasks[0])
+
+
+def test_a_task_is_continued_with_its_slot(
+    services: Services, system: System, submit: Callable[..., TaskState]
+) -> None:
+    task_id = submit().task_id
+    admit(services, system)
+    first = claim_one(services, receive(services)[0])
+    assert first.hand_on(400)
+    assert count_running(services, system.scope) == 1
+    second = claim_one(services, receive(services)[0])
+    assert (second.state.ran_ms, second.state.continuations) == (400, 1)
+    assert not first.end(SUCCESS, 500)
+    assert second.end(SUCCESS, 600)
+    assert services.tasks.get_view(system.scope, task_id).duration_ms == 1000
+
+
+def test_a_postponed_task_frees_its_slot_and_keeps_its_place(
+    services: Services,
+    system: System,
+    submit: Callable[..., TaskState],
+    clock: Clock,
+) -> None:
+    first = submit(priority="high").task_id
+    admit(services, system)
+    attempt = claim_one(services, receive(services)[0])
+    attempt.clock = clock
+    assert attempt.postpone(300, 70, 1)
+    assert count_running(services, system.scope) == 0
+    assert receive_wake(services) == WakeMessage(**system.scope._asdict(), crew_name="research")
+    assert admit(services, system) == []
+    others = [submit().task_id for _ in range(2)]
+    clock.ahead = timedelta(seconds=71)
+    admitted = admit_tasks(services.table, services.task_queue, system.scope, "research", clock)
+    assert admitted[0] == first
+    assert admitted[1] in others
+    state = services.tasks.get_state(system.scope, first)
+    assert (state.attempts, state.ran_ms, state.not_before) == (1, 300, None)
+
+
+def receive_wake(services: Services) -> WakeMessage:
+    """moto keeps a delayed message back: its body is in the backend."""
+    (queue,) = [
+        q for q in sqs_backends["123456789012"]["eu-west-1"].queues.values() if q.name == "tasks"
+    ]
+    return WakeMessage.model_validate_json(queue._messages[-1].body)
+
+
+def test_a_postponed_task_can_be_cancelled(
+    services: Services, system: System, submit: Callable[..., TaskState]
+) -> None:
+    task_id = submit().task_id
+    admit(services, system)
+    assert claim_one(services, receive(services)[0]).postpone(300, 70, 1)
+    assert stop(services, system, task_id).status == "cancelled"
+    assert list(services.table.query(system.scope.crew_key("research").pk, "LATER#")) == []

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from quarterdeck.metrics.buckets import count_outcome, estimate_time, find_bin
 from quarterdeck.table import Scope
 from quarterdeck.tasks.outcome import Outcome, TaskError, Usage
-from quarterdeck.tasks.transitions import OFFSETS, rank_task
+from quarterdeck.tasks.states import OFFSETS, rank_task
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 moments = st.datetimes(datetime(2026, 1, 1), datetime(2030, 1, 1), timezones=st.just(UTC)).map(

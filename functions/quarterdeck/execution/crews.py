@@ -1,22 +1,27 @@
 """A crew of crewai's own classes, from its configuration and a request."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import crewai
 from crewai import Process, Task
+from crewai.tools import BaseTool
 
 from quarterdeck.execution.errors import CrewRefused, InputMissing
 from quarterdeck.execution.llms import build_llm
 from quarterdeck.execution.patches import apply_patches
 from quarterdeck.execution.redaction import SecretsInUse
 from quarterdeck.systems.configuration import Agent, Crew, Step
-from quarterdeck.systems.placeholders import fill_placeholders, list_placeholders
+from quarterdeck.systems.placeholders import fill_placeholders
 from quarterdeck.vault import SecretMissing
 
 type Input = str | int | float | bool
 type Agents = Mapping[str, crewai.Agent]
 """By the role as configured: a role can hold placeholders."""
 
+type Tools = Mapping[str, Sequence[Callable[[], BaseTool]]]
+"""What makes the tools of an agent, by the role as configured."""
+
+NO_TOOLS: Tools = {}
 EXPECTED_OUTPUT = Step.model_fields["expected_output"].default
 CHECK_TIMEOUT = 60.0
 
@@ -29,16 +34,18 @@ def build_crew(
     *,
     verbose: bool,
     timeout: float,
+    tools: Tools = NO_TOOLS,
 ) -> crewai.Crew:
     """Ready for `kickoff()` without inputs: texts are filled here, so that braces in them are text.
 
-    `timeout` is the task's, in seconds: no request to a model may take longer.
+    `timeout` is the task's, in seconds: no request to a model may take longer. `tools` are those
+    of each agent, by its role as configured.
     """
     apply_patches()
     values = {name: format_input(value) for name, value in inputs.items()}
     values["description"] = description
     agents = {
-        agent.role: build_agent(agent, values, read_secret, verbose=verbose, timeout=timeout)
+        agent.role: build_agent(agent, values, read_secret, tools, verbose=verbose, timeout=timeout)
         for agent in crew.agents
     }
     hierarchical = crew.process == "hierarchical"
@@ -61,7 +68,7 @@ def build_crew(
 def check_crew(crew: Crew, read_secret: Callable[[str], str]) -> None:
     """Builds the crew with a word for each input, asks no model; CrewRefused or SecretMissing."""
     secrets = SecretsInUse(read_secret)
-    inputs = dict.fromkeys(list_placeholders(crew), "input")
+    inputs = dict.fromkeys(crew.placeholders, "input")
     try:
         build_crew(crew, "A request.", inputs, secrets.read, verbose=False, timeout=CHECK_TIMEOUT)
     except SecretMissing:
@@ -74,6 +81,7 @@ def build_agent(
     agent: Agent,
     values: Mapping[str, str],
     read_secret: Callable[[str], str],
+    tools: Tools,
     *,
     verbose: bool,
     timeout: float,
@@ -83,6 +91,7 @@ def build_agent(
         goal=fill_text(agent.goal, values),
         backstory=fill_text(agent.backstory, values),
         llm=build_llm(agent.llm, read_secret, min(timeout, agent.timeout)),
+        tools=[make() for make in tools.get(agent.role, ())],
         max_execution_time=agent.timeout,
         allow_delegation=False,
         verbose=verbose,
@@ -124,7 +133,7 @@ def fill_text(text: str, values: Mapping[str, str]) -> str:
 
 def append_inputs(crew: Crew, values: Mapping[str, str]) -> str:
     """The description, with the inputs that no text of the crew asks for."""
-    used = {"description", *list_placeholders(crew)}
+    used = {"description", *crew.placeholders}
     lines = [f"- {name}: {value}" for name, value in values.items() if name not in used]
     parts = [values["description"], "\n".join(["Inputs:", *lines])]
     return "\n\n".join(parts if lines else parts[:1])

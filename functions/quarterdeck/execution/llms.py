@@ -6,7 +6,7 @@ from collections.abc import Callable
 from crewai import LLM
 from crewai.llms.base_llm import BaseLLM
 
-from quarterdeck.execution.patches import TimedBedrock
+from quarterdeck.execution.bedrock import TimedBedrock
 from quarterdeck.execution.rehearsal import RehearsalLLM
 from quarterdeck.systems.configuration import REHEARSAL, Llm
 from quarterdeck.vault import SecretMissing
@@ -36,6 +36,8 @@ def build_llm(llm: Llm, read_secret: Callable[[str], str], timeout: float) -> Ba
     if llm.provider == "ollama":
         options.setdefault("base_url", OLLAMA_URL)
     key = read_key(llm, read_secret)
+    # Whatever a provider refuses is tried again by the journal, which knows time and cancel.
+    options["max_retries"] = 0
     return LLM(name, provider=llm.provider, api_key=key, timeout=timeout, **options)
 
 

@@ -30,7 +30,7 @@ class RehearsalLLM(BaseLLM):
 
     llm_type: Literal["rehearsal"] = "rehearsal"
 
-    def call(  # noqa: PLR0917 (the signature is BaseLLM's)
+    def call(
         self,
         messages: str | list[Any],
         tools: list[dict[str, Any]] | None = None,

@@ -7,9 +7,12 @@ from collections.abc import Callable, Mapping
 import crewai
 from crewai import CrewOutput
 
-from quarterdeck.execution.crews import Input, build_crew
+from quarterdeck.execution.crews import NO_TOOLS, Input, Tools, build_crew
+from quarterdeck.execution.journal import Journal
+from quarterdeck.execution.journal_store import MemoryStore
 from quarterdeck.execution.redaction import SecretsInUse
 from quarterdeck.execution.steps import StepWatch
+from quarterdeck.execution.stopping import Stop
 from quarterdeck.systems.configuration import REHEARSAL, Crew
 from quarterdeck.tasks.outcome import Outcome, StepEvent, TaskError
 
@@ -26,26 +29,40 @@ def run_crew(
     read_secret: Callable[[str], str],
     verbose: bool,
     on_event: Callable[[StepEvent], None],
+    journal: Journal | None = None,
+    tools: Tools = NO_TOOLS,
 ) -> Outcome:
     """The crew's outcome: succeeded or failed, with the steps that ended and all tokens, once.
 
     `timeout` bounds each request to a model; the deadline of the whole is the caller's. Marked as
     a rehearsal if any model of the crew is the rehearsal model. Holds no value of a secret: errors
     of a provider can name them, and a manager can quote what went wrong with its agents.
+
+    Calls that the journal holds are not made again; without one, nothing is kept. Stop, if the
+    journal's guard or a fault ended the run: with the steps and tokens so far.
     """
     started = time.monotonic()
     secrets = SecretsInUse(read_secret)
     watch = StepWatch(task_id, on_event)
-    output, error = None, None
+    journal = journal or Journal(MemoryStore(task_id))
+    output, error, stop = None, None, None
     with secrets.keep_out_of_logs():
         try:
             built = build_crew(
-                crew, description, inputs, secrets.read, verbose=verbose, timeout=timeout
+                crew,
+                description,
+                inputs,
+                secrets.read,
+                verbose=verbose,
+                timeout=timeout,
+                tools=tools,
             )
-            output = secrets.scrub(contextvars.copy_context().run(kick_off, built, watch))
+            output = secrets.scrub(follow_crew(built, watch, journal, secrets.scrub))
         except Exception as raised:
             error = describe_error(raised, secrets)
-    return Outcome(
+        except Stop as raised:
+            stop = raised
+    outcome = Outcome(
         status="failed" if error else "succeeded",
         output=output,
         error=error,
@@ -56,6 +73,12 @@ def run_crew(
         duration_ms=round(1000 * (time.monotonic() - started)),
         rehearsal=uses_rehearsal(crew),
     )
+    # crewai can have swallowed the Stop: then what came of the run is not the crew's own answer.
+    if stop := journal.stopped or stop:
+        stop.error = stop.error and shorten_error(stop.error, secrets)
+        stop.keep_progress(outcome)
+        raise stop
+    return outcome
 
 
 def uses_rehearsal(crew: Crew) -> bool:
@@ -63,8 +86,17 @@ def uses_rehearsal(crew: Crew) -> bool:
     return any(llm.model == REHEARSAL for llm in (*llms, crew.manager_llm) if llm)
 
 
-def kick_off(crew: crewai.Crew, watch: StepWatch) -> str:
-    with watch.follow():
+def follow_crew(
+    crew: crewai.Crew, watch: StepWatch, journal: Journal, scrub: Callable[[str], str]
+) -> str:
+    """The crew's output. In a context of its own, which crewai copies into its threads."""
+    return contextvars.copy_context().run(kick_off, crew, watch, journal, scrub)
+
+
+def kick_off(
+    crew: crewai.Crew, watch: StepWatch, journal: Journal, scrub: Callable[[str], str]
+) -> str:
+    with watch.follow(), journal.open(scrub):
         output = crew.kickoff()
     assert isinstance(output, CrewOutput)  # noqa: S101 (the other type is for streaming crews)
     return output.raw
@@ -74,8 +106,13 @@ def describe_error(error: BaseException, secrets: SecretsInUse) -> TaskError:
     """The error's class and message; of crewai's wrapper, what it wraps."""
     while isinstance(error, RuntimeError) and error.__cause__ is not None:
         error = error.__cause__
-    message = secrets.scrub(str(error))
+    return shorten_error(TaskError(type=type(error).__name__, message=str(error)), secrets)
+
+
+def shorten_error(error: TaskError, secrets: SecretsInUse) -> TaskError:
+    """Without secrets, and not longer than a person reads."""
+    message = secrets.scrub(error.message)
     if len(message) > LONGEST_MESSAGE:
         half = LONGEST_MESSAGE // 2
         message = f"{message[:half]} … {message[-half:]}"
-    return TaskError(type=type(error).__name__, message=message)
+    return TaskError(type=error.type, message=message)

@@ -1,26 +1,33 @@
-"""A worker's part in a task's life: claim it, run its crew, keep the outcome, admit the next."""
+"""A worker: claims a task, runs its crew under a lease, and leaves its outcome or its next turn."""
 
 import os
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime
 
 from quarterdeck.blobs import BlobStore
-from quarterdeck.errors import NotFound
+from quarterdeck.execution.journal import Journal
+from quarterdeck.execution.journal_store import JournalStore
+from quarterdeck.execution.lease import Lease, Limits, Overtime
 from quarterdeck.execution.run import run_crew
-from quarterdeck.names import read_clock
+from quarterdeck.execution.stopping import Stop
+from quarterdeck.execution.workspace import Workspace
 from quarterdeck.observability import logger
 from quarterdeck.systems.store import SystemStore
-from quarterdeck.table import Absent, ConditionFailed, Put, Scope, Table
-from quarterdeck.tasks.admission import admit_tasks
-from quarterdeck.tasks.outcome import Outcome, StepEvent, TaskError
-from quarterdeck.tasks.queue import Queue, TaskMessage
+from quarterdeck.table import Scope, Table
+from quarterdeck.tasks.attempt import Attempt, admit_for, claim, fail
+from quarterdeck.tasks.ending import CANCELLED
+from quarterdeck.tasks.outcome import Diverged, Outcome, TaskError
+from quarterdeck.tasks.queue import Queue, TaskMessage, WakeMessage, WorkMessage
+from quarterdeck.tasks.states import TaskSpec
 from quarterdeck.tasks.store import TaskStore
-from quarterdeck.tasks.submission import TaskSpec
-from quarterdeck.tasks.transitions import TaskState, claim_task, finish_task
 
-EVENT_DAYS = 30
+TIMED_OUT = Outcome(
+    status="timed_out",
+    error=TaskError(type="timeout", message="the task ran for as long as its timeout allows"),
+)
+
+LIMITS = Limits()
 
 
 def end_process() -> None:
@@ -32,110 +39,109 @@ def end_process() -> None:
 class Worker:
     table: Table
     blobs: BlobStore
-    queue: Queue[TaskMessage]
+    queue: Queue[WorkMessage]
     read_secret: Callable[[str], str]
     verbose: bool
+    clock: Callable[[], datetime]
+    workspace: Workspace
+    limits: Limits = LIMITS
     end_process: Callable[[], None] = end_process
 
-    def run(self, message: TaskMessage) -> None:
-        """Runs the task if the message is still its own; otherwise logs why, and does nothing."""
-        scope = Scope(message.system_id, message.generation)
-        state = self._claim(scope, message)
-        if state is None:
+    def handle(self, message: WorkMessage, left: Callable[[], float]) -> None:
+        """Does what the message says, if it still holds; `left`: seconds of the invocation."""
+        match message:
+            case TaskMessage():
+                self._run(message, left)
+            case WakeMessage(system_id=system_id, generation=generation, crew_name=crew):
+                admit_for(self.table, self.queue, Scope(system_id, generation), crew, self.clock)
+
+    def _run(self, message: TaskMessage, left: Callable[[], float]) -> None:
+        attempt = claim(self.table, self.blobs, self.queue, message, self.clock)
+        if attempt is None:
             return
-        attempt = Attempt(self, scope, state)
-        attempt.end(attempt.run())
+        logger.info("Running", **message.model_dump())
+        with self.workspace.open_for(message.task_id):
+            self._run_under_lease(attempt, left)
+        if self.workspace.is_worn_out():
+            logger.info("The process has served its time")
+            self.end_process()
 
-    def _claim(self, scope: Scope, message: TaskMessage) -> TaskState | None:
-        stale = logger.info
+    def _run_under_lease(self, attempt: Attempt, left: Callable[[], float]) -> None:
+        """Whatever goes wrong with the crew is its outcome; only state can raise."""
+        tasks = TaskStore(self.table, self.blobs)
+        spec = tasks.get_spec(attempt.scope, attempt.state.task_id)
+        lease = Lease(
+            attempt,
+            timeout=spec.timeout,
+            left=left,
+            on_hang=lambda reason: self._give_up(attempt, lease, reason),
+            limits=self.limits,
+        )
+        with lease:
+            try:
+                outcome = self._run_crew(attempt, lease, spec)
+            except Stop as stop:
+                settle(attempt, lease, stop)
+            except Exception as error:
+                logger.exception("The crew could not run", task_id=attempt.state.task_id)
+                attempt.end(fail(type(error).__name__, str(error)), lease.ran_ms)
+            else:
+                attempt.end(outcome, lease.ran_ms)
+
+    def _run_crew(self, attempt: Attempt, lease: Lease, spec: TaskSpec) -> Outcome:
+        scope, state = attempt.scope, attempt.state
+        systems = SystemStore(self.table, self.blobs)
+        configuration = systems.get_configuration(scope.system_id, state.version)
+        journal = Journal(
+            JournalStore(self.table, self.blobs, scope, state.task_id, spec.retries),
+            lease.guard,
+            attempts=state.attempts,
+            time_left=lease.time_left,
+        )
+        outcome = run_crew(
+            state.task_id,
+            configuration.find_crew(state.crew_name),
+            spec.description,
+            spec.inputs,
+            timeout=spec.timeout,
+            read_secret=self.read_secret,
+            verbose=self.verbose,
+            on_event=attempt.record_event,
+            journal=journal,
+        )
+        if unclaimed := journal.unclaimed():
+            calls = tuple(sorted({call.name for call in unclaimed}))
+            logger.warning("The run has diverged", task_id=state.task_id, calls=calls)
+            attempt.record_event(Diverged(calls=calls))
+        return outcome
+
+    def _give_up(self, attempt: Attempt, lease: Lease, reason: Overtime) -> None:
+        """From the lease's thread: a call does not return, and cannot be interrupted."""
+        logger.warning("A call does not return", task_id=attempt.state.task_id, reason=reason)
         try:
-            system = SystemStore(self.table, self.blobs).get(message.system_id)
-            if system.generation != message.generation:
-                stale("The task is of another generation", **message.model_dump())
-                return None
-            self.table.write(claim_task(scope, message.task_id, message.epoch, read_clock()))
-            return TaskStore(self.table, self.blobs).get_state(scope, message.task_id)
-        except (ConditionFailed, NotFound) as error:
-            stale("There is no such task to run", **message.model_dump(), reason=str(error))
-            return None
-
-
-class Attempt:
-    """One worker's run of one task, from its claim to its end."""
-
-    def __init__(self, worker: Worker, scope: Scope, state: TaskState) -> None:
-        self.worker = worker
-        self.scope = scope
-        self.state = state
-        self.events = 0
-
-    def run(self) -> Outcome:
-        """The crew's outcome; whatever goes wrong with it is a failed outcome."""
-        logger.info("Running", task_id=self.state.task_id, crew=self.state.crew_name)
-        try:
-            tasks = TaskStore(self.worker.table, self.worker.blobs)
-            return self._run_crew(tasks.get_spec(self.scope, self.state.task_id))
-        except Exception as error:
-            logger.exception("The crew could not run", task_id=self.state.task_id)
-            reason = TaskError(type=type(error).__name__, message=str(error))
-            return Outcome(status="failed", error=reason)
-
-    def _run_crew(self, spec: TaskSpec) -> Outcome:
-        systems = SystemStore(self.worker.table, self.worker.blobs)
-        configuration = systems.get_configuration(self.scope.system_id, self.state.version)
-        watchdog = threading.Timer(spec.timeout, self._give_up, [spec.timeout])
-        watchdog.daemon = True
-        watchdog.start()
-        try:
-            return run_crew(
-                self.state.task_id,
-                configuration.find_crew(self.state.crew_name),
-                spec.description,
-                spec.inputs,
-                timeout=spec.timeout,
-                read_secret=self.worker.read_secret,
-                verbose=self.worker.verbose,
-                on_event=self.record_event,
-            )
-        finally:
-            watchdog.cancel()
-
-    def _give_up(self, timeout: int) -> None:
-        """From the watchdog's thread: the crew did not return in time and cannot be interrupted."""
-        reason = TaskError(type="Timeout", message=f"the task ran for over {timeout} seconds")
-        outcome = Outcome(status="timed_out", error=reason, duration_ms=timeout * 1000)
-        try:
-            if not self.end(outcome):
-                return
+            settled = settle(attempt, lease, Stop(reason))
         except Exception:
-            logger.exception("The timeout could not be recorded", task_id=self.state.task_id)
-        self.worker.end_process()
+            logger.exception("Giving up was not recorded", task_id=attempt.state.task_id)
+            settled = True
+        if settled:
+            self.end_process()
 
-    def record_event(self, event: StepEvent) -> None:
-        self.events += 1
-        expires = read_clock() + timedelta(days=EVENT_DAYS)
-        self.worker.table.write(
-            Put(
-                self.scope.event_key(self.state.task_id, self.events),
-                {"event": event.model_dump(), "expires_at": int(expires.timestamp())},
-                [Absent()],
-            )
-        )
 
-    def end(self, outcome: Outcome) -> bool:
-        """Whether this outcome is the task's; False if another has ended it before."""
-        worker, task_id = self.worker, self.state.task_id
-        document = worker.blobs.store_document(
-            f"{self.scope.blob_prefix}/tasks/{task_id}/end-{self.state.epoch}.json",
-            outcome.model_dump_json(),
-        )
-        try:
-            worker.table.write(
-                *finish_task(self.scope, self.state, outcome, document, read_clock())
-            )
-        except ConditionFailed:
-            logger.info("The task has ended before", task_id=task_id)
+def settle(attempt: Attempt, lease: Lease, stop: Stop) -> bool:
+    """What a run that stopped becomes; whether it was still this attempt's to decide."""
+    match stop.reason:
+        case "lease_lost":
+            logger.warning("The lease is lost", task_id=attempt.state.task_id)
             return False
-        logger.info("Ended", task_id=task_id, status=outcome.status)
-        admit_tasks(worker.table, worker.queue, self.scope, self.state.crew_name, read_clock)
-        return True
+        case "out_of_time":
+            return attempt.hand_on(lease.ran_ms)
+        case "retry":
+            return attempt.postpone(lease.ran_ms, stop.delay, stop.attempts)
+        case "cancelled":
+            outcome = CANCELLED
+        case "timed_out":
+            outcome = TIMED_OUT
+        case "failed" | "diverged":
+            outcome = Outcome(status="failed", error=stop.error)
+    partial = {"steps": stop.steps, "usage": stop.usage, "rehearsal": stop.rehearsal}
+    return attempt.end(outcome.model_copy(update=partial), lease.ran_ms)

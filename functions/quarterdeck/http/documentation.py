@@ -29,8 +29,8 @@ GATEWAY_SCHEMA = {"type": "object", "properties": {"message": {"type": "string"}
 EVERYWHERE = (403, 405, 413, 422, 500, 503)
 
 
-def describe_answers(model: type[BaseModel], *problems: int) -> dict[int, Any]:
-    """200 and 202 with `model`, 401 as the gateway says it, the rest as problems."""
+def describe_answers(model: type[BaseModel], *problems: int, work: bool = False) -> dict[int, Any]:
+    """200 (of work, 202 until it is done) with `model`, 401 as the gateway says it, problems."""
     answers: dict[int, Any] = {
         200: {"description": "Done", "content": {"application/json": {"model": model}}},
         401: {
@@ -38,6 +38,8 @@ def describe_answers(model: type[BaseModel], *problems: int) -> dict[int, Any]:
             "content": {"application/json": {"schema": GATEWAY_SCHEMA}},
         },
     }
+    if work:
+        answers[202] = answers[200] | {"description": "Accepted: see Location"}
     for status in sorted({*EVERYWHERE, *problems}):
         answers[status] = {
             "description": HTTPStatus(status).phrase,

@@ -11,6 +11,11 @@ from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer
 from quarterdeck.http.resolver import app
 
 VERSION = "0.1.0"
+OWN_WORDS = {
+    "<title>Swagger UI</title>": "<title>Quarterdeck API</title>",
+    'currentUrl.pathname + "?format=json"': 'currentUrl.pathname.replace(/docs$/, "openapi.json")',
+    'layout: "BaseLayout",': 'layout: "BaseLayout", validatorUrl: null,',
+}
 
 
 def build_openapi() -> dict[str, Any]:
@@ -30,14 +35,17 @@ def build_openapi() -> dict[str, Any]:
 def build_docs(openapi: dict[str, Any]) -> str:
     """Swagger UI with the document, in one page that loads nothing else."""
     assets = Path(swagger_ui.__file__).parent
-    return swagger_ui.generate_swagger_html(
+    page = swagger_ui.generate_swagger_html(
         json.dumps(openapi).replace("</", "<\\/"),
         (assets / "swagger-ui-bundle.min.js").read_text(),
         (assets / "swagger-ui.min.css").read_text(),
         swagger_base_url="",
         oauth2_config=None,
         persist_authorization=False,
-    ).replace("<title>Swagger UI</title>", "<title>Quarterdeck API</title>")
+    )
+    for theirs, ours in OWN_WORDS.items():
+        page = page.replace(theirs, ours)
+    return page
 
 
 def write_documents(directory: Path) -> None:

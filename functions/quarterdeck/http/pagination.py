@@ -1,7 +1,6 @@
 """Opaque cursors: where a list goes on, signed, and good for that list alone."""
 
 import base64
-import binascii
 import hashlib
 import hmac
 import json
@@ -35,7 +34,7 @@ class CursorSigner:
             return None
         try:
             content = base64.urlsafe_b64decode(cursor)
-        except binascii.Error:
+        except ValueError:
             content = b""
         signature, payload = content[:DIGEST_BYTES], content[DIGEST_BYTES:]
         if not hmac.compare_digest(signature, self._sign(list_name, payload)):

@@ -9,21 +9,19 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValida
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from quarterdeck.errors import (
-    FieldError,
-    InvalidInput,
     MethodNotAllowed,
     NotFound,
     QuarterdeckError,
-    TooLarge,
 )
 from quarterdeck.faults import read_faults
 from quarterdeck.http import service, systems, tasks
+from quarterdeck.http.bodies import read_body
 from quarterdeck.http.problems import render_problem
 from quarterdeck.http.services import Services
 from quarterdeck.identity.principal import unpack_principal
 from quarterdeck.observability import logger
 
-MAX_BODY_BYTES = 1024 * 1024
+LONGEST_LOGGED = 1000
 
 
 def drop_absent(value: Any) -> Any:
@@ -46,7 +44,7 @@ for router in (service.router, systems.router, tasks.router):
 
 
 def refuse(error: QuarterdeckError) -> Response[str]:
-    logger.info("Refused", problem=error.type, detail=error.detail)
+    logger.info("Refused", problem=error.type, detail=error.detail[:LONGEST_LOGGED])
     return render_problem(error)
 
 
@@ -58,11 +56,6 @@ def answer_problem(error: QuarterdeckError) -> Response[str]:
 @app.exception_handler(RequestValidationError)
 def answer_invalid(error: RequestValidationError) -> Response[str]:
     return refuse(read_faults(error.errors()))
-
-
-@app.exception_handler(RecursionError)
-def answer_nested(_: RecursionError) -> Response[str]:
-    return refuse(InvalidInput([FieldError("body", "is nested too deeply")]))
 
 
 @app.not_found
@@ -87,17 +80,15 @@ def answer_failure(error: Exception) -> Response[str]:
 
 def resolve(event: dict[str, Any], context: LambdaContext, services: Services) -> dict[str, Any]:
     """The answer to one event of an HTTP API (payload 2.0)."""
-    body = event.get("body") or ""
-    size = len(body) * 3 // 4 if event.get("isBase64Encoded") else len(body.encode())
-    if size > MAX_BODY_BYTES:
-        problem = render_problem(TooLarge(f"body: is over {MAX_BODY_BYTES} bytes"))
+    try:
+        event = event | read_body(event)
+    except QuarterdeckError as error:
+        problem = refuse(error)
         return {
-            "statusCode": 413,
+            "statusCode": problem.status_code,
             "headers": {"Content-Type": problem.content_type},
             "body": problem.body,
         }
-    # Bodies are JSON whatever the header says: `curl --data` declares a form.
-    event["headers"] = event.get("headers", {}) | {"content-type": "application/json"}
     authorizer = event["requestContext"].get("authorizer", {}).get("lambda")
     app.append_context(
         services=services, principal=unpack_principal(authorizer) if authorizer else None

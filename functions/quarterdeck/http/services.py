@@ -4,15 +4,19 @@ from dataclasses import dataclass
 from functools import cache
 
 import boto3
+from botocore.config import Config
 
 from quarterdeck.blobs import BlobStore
 from quarterdeck.http.pagination import CursorSigner
 from quarterdeck.settings import ApiSettings, load_settings
 from quarterdeck.systems.store import SystemStore
 from quarterdeck.table import Table
-from quarterdeck.tasks.queue import DeploymentMessage, Queue, TaskMessage
+from quarterdeck.tasks.queue import DeploymentMessage, Queue, WorkMessage
 from quarterdeck.tasks.store import TaskStore
 from quarterdeck.vault import SecretReader
+
+SIGNED = Config(signature_version="s3v4")
+"""Links to objects that KMS encrypts are refused with the older signature."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,7 @@ class Services:
     blobs: BlobStore
     systems: SystemStore
     tasks: TaskStore
-    task_queue: Queue[TaskMessage]
+    task_queue: Queue[WorkMessage]
     deployment_queue: Queue[DeploymentMessage]
     cursors: CursorSigner
 
@@ -31,7 +35,7 @@ class Services:
 def load_services() -> Services:
     settings = load_settings(ApiSettings)
     table = Table(boto3.client("dynamodb"), settings.table_name)
-    blobs = BlobStore(boto3.client("s3"), settings.bucket_name)
+    blobs = BlobStore(boto3.client("s3", config=SIGNED), settings.bucket_name)
     sqs = boto3.client("sqs")
     secrets = SecretReader(boto3.client("secretsmanager"))
     return Services(

@@ -9,9 +9,11 @@ from aws_lambda_powertools.event_handler.openapi.params import Header
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from pydantic import BaseModel
 
+from quarterdeck.errors import FieldError
 from quarterdeck.http.access import authorize, open_system, services_of
 from quarterdeck.http.documentation import describe_answers
 from quarterdeck.http.pagination import PAGE_SIZE, Cursor, Limit
+from quarterdeck.http.services import Services
 from quarterdeck.http.waiting import parse_wait, wait_until
 from quarterdeck.names import Name, generate_id, read_clock
 from quarterdeck.systems.configuration import SystemConfiguration, check_base_urls
@@ -55,7 +57,7 @@ class DeploymentAnswer(BaseModel):
     description="Scope `admin`. With `Prefer: wait=N` the answer is 200 once it has ended.",
     tags=["systems"],
     status_code=HTTPStatus.ACCEPTED,
-    responses=describe_answers(DeploymentAnswer, 409),
+    responses=describe_answers(DeploymentAnswer, 409, work=True),
 )
 def deploy_system(
     configuration: SystemConfiguration, prefer: Annotated[str | None, Header()] = None
@@ -64,7 +66,7 @@ def deploy_system(
     services = services_of(router)
     check_base_urls(configuration, services.settings.model_base_urls)
     system = services.systems.create(generate_id(), configuration, read_clock())
-    services.deployment_queue.send(DeploymentMessage(system_id=system.system_id, number=FIRST))
+    start_deployment(services, system)
 
     def has_ended() -> bool:
         return services.systems.get_deployment(system.system_id, FIRST).status != "running"
@@ -77,6 +79,17 @@ def deploy_system(
         headers=headers if done else headers | {"Retry-After": "2"},
         body=answer_deployment(services.systems, system),
     )
+
+
+def start_deployment(services: Services, system: System) -> None:
+    """Queues it. What cannot be queued has failed, and its name is free."""
+    try:
+        services.deployment_queue.send(DeploymentMessage(system_id=system.system_id, number=FIRST))
+    except Exception:
+        deployment = services.systems.get_deployment(system.system_id, FIRST)
+        reason = FieldError("deployment", "could not be queued: try again")
+        services.systems.fail(system, deployment, [reason], read_clock())
+        raise
 
 
 def answer_deployment(systems: SystemStore, system: System) -> DeploymentAnswer:

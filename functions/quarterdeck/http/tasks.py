@@ -15,13 +15,13 @@ from quarterdeck.http.pagination import PAGE_SIZE, Cursor, Limit
 from quarterdeck.http.services import Services
 from quarterdeck.http.waiting import parse_wait, wait_until
 from quarterdeck.names import read_clock
-from quarterdeck.observability import logger
 from quarterdeck.systems.store import System
-from quarterdeck.tasks.admission import admit_tasks
+from quarterdeck.tasks.attempt import admit_for
+from quarterdeck.tasks.ending import stop_task
 from quarterdeck.tasks.outcome import TaskError, Usage
+from quarterdeck.tasks.states import TERMINAL, Status, TaskState
 from quarterdeck.tasks.store import Result, StepView, TaskSummary, TaskView, summarize_task
-from quarterdeck.tasks.submission import TaskRequest, accept_task, find_position
-from quarterdeck.tasks.transitions import TERMINAL, Status, TaskState
+from quarterdeck.tasks.submission import TaskRequest, accept_task, find_position, retry_task
 
 router = APIGatewayHttpRouter()
 
@@ -52,7 +52,7 @@ class TaskList(BaseModel):
     description="Scope `run`. With `Prefer: wait=N` the answer is 200 once it has ended.",
     tags=["tasks"],
     status_code=HTTPStatus.ACCEPTED,
-    responses=describe_answers(TaskAnswer, 404, 409, 429),
+    responses=describe_answers(TaskAnswer, 404, 409, 429, work=True),
 )
 def submit_task(
     system_id: str, request: TaskRequest, prefer: Annotated[str | None, Header()] = None
@@ -60,13 +60,20 @@ def submit_task(
     system = open_system(router, system_id, "run")
     services = services_of(router)
     state = accept_task(services.table, services.blobs, system, request, read_clock())
-    admit_after_submit(services, system, state)
+    return answer_new(services, system, state, prefer)
+
+
+def answer_new(
+    services: Services, system: System, state: TaskState, prefer: str | None
+) -> Response[TaskAnswer]:
+    """Admits, waits if that is preferred, and tells how far the task is."""
+    admit_for(services.table, services.task_queue, system.scope, state.crew_name, read_clock)
 
     def has_ended() -> bool:
         return services.tasks.get_state(system.scope, state.task_id).status in TERMINAL
 
     done = wait_until(has_ended, parse_wait(prefer))
-    headers = {"Location": f"/crews/{system_id}/tasks/{state.task_id}"}
+    headers = {"Location": f"/crews/{system.system_id}/tasks/{state.task_id}"}
     return Response(
         status_code=HTTPStatus.OK if done else HTTPStatus.ACCEPTED,
         content_type=APPLICATION_JSON,
@@ -75,14 +82,6 @@ def submit_task(
         if done
         else answer_accepted(services, system, state),
     )
-
-
-def admit_after_submit(services: Services, system: System, state: TaskState) -> None:
-    """The task is accepted whatever happens here: the monitor admits what this could not."""
-    try:
-        admit_tasks(services.table, services.task_queue, system.scope, state.crew_name, read_clock)
-    except Exception:
-        logger.exception("Admission failed", task_id=state.task_id)
 
 
 def answer_accepted(services: Services, system: System, state: TaskState) -> TaskAnswer:
@@ -129,3 +128,42 @@ def list_tasks(system_id: str, limit: Limit = PAGE_SIZE, cursor: Cursor = None) 
 def get_task(system_id: str, task_id: str) -> TaskView:
     system = open_system(router, system_id, "read")
     return services_of(router).tasks.get_view(system.scope, task_id)
+
+
+@router.post(
+    "/crews/<system_id>/tasks/<task_id>/cancel",
+    summary="Cancel a task",
+    description="Scope `run`. A running task ends at its next call: 202 until then.",
+    tags=["tasks"],
+    responses=describe_answers(TaskView, 404, 409, work=True),
+)
+def cancel_task(system_id: str, task_id: str) -> Response[TaskView]:
+    system = open_system(router, system_id, "run")
+    services = services_of(router)
+    state = stop_task(services.table, services.blobs, system.scope, task_id, read_clock)
+    ended = state.status in TERMINAL
+    if ended:
+        admit_for(services.table, services.task_queue, system.scope, state.crew_name, read_clock)
+    return Response(
+        status_code=HTTPStatus.OK if ended else HTTPStatus.ACCEPTED,
+        content_type=APPLICATION_JSON,
+        body=services.tasks.get_view(system.scope, task_id),
+    )
+
+
+@router.post(
+    "/crews/<system_id>/tasks/<task_id>/retry",
+    summary="Retry a task that ended without success",
+    description="Scope `run`. A new task with `retry_of`: calls that the old one made are not paid "
+    "again. 409 for a task that lives or has succeeded.",
+    tags=["tasks"],
+    status_code=HTTPStatus.ACCEPTED,
+    responses=describe_answers(TaskAnswer, 404, 409, 429, work=True),
+)
+def retry_ended_task(
+    system_id: str, task_id: str, prefer: Annotated[str | None, Header()] = None
+) -> Response[TaskAnswer]:
+    system = open_system(router, system_id, "run")
+    services = services_of(router)
+    state = retry_task(services.table, services.blobs, system, task_id, read_clock())
+    return answer_new(services, system, state, prefer)

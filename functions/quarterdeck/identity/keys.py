@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from quarterdeck.identity.principal import ADMIN, Principal
-from quarterdeck.table import Put, Table, api_key_key
+from quarterdeck.table import Put, Table, access_key
 
 
 def read_bearer(header: str | None) -> str | None:
@@ -32,11 +32,11 @@ class KeyStore:
         digest = digest_key(key)
         if hmac.compare_digest(digest, digest_key(self.read_admin_key())):
             return ADMIN
-        item = self.table.get(api_key_key(digest))
+        item = self.table.get(access_key(digest))
         if item is None or item.get("expires_at", math.inf) <= time.time():
             return None
         return Principal.model_validate(item)
 
     def put(self, key: str, principal: Principal) -> None:
         """Lets the key in as `principal`."""
-        self.table.write(Put(api_key_key(digest_key(key)), principal.model_dump()))
+        self.table.write(Put(access_key(digest_key(key)), principal.model_dump()))

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from quarterdeck.errors import Forbidden, NotFound
+from quarterdeck.errors import Forbidden, system_not_found
 
 KeyScope = Literal["read", "run", "operate", "admin"]
 ALL_SCOPES: tuple[KeyScope, ...] = ("read", "run", "operate", "admin")
@@ -26,7 +26,7 @@ class Principal(BaseModel):
     def require_system(self, system_id: str) -> None:
         """NotFound for what the key has no access to: it does not tell what is there."""
         if not self.may_see(system_id):
-            raise NotFound(f"there is no system '{system_id}'")
+            raise system_not_found(system_id)
 
     def may_see(self, system_id: str) -> bool:
         return self.systems is None or system_id in self.systems

@@ -12,7 +12,9 @@ from pydantic import (
     ConfigDict,
     Field,
     HttpUrl,
+    Strict,
     StringConstraints,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -20,11 +22,19 @@ from pydantic_core import PydanticCustomError
 
 from quarterdeck.errors import FieldError, InvalidInput
 from quarterdeck.names import Name
+from quarterdeck.systems.placeholders import list_placeholders
 
 PROVIDERS = ("anthropic", "bedrock", "ollama", "openai")
 REHEARSAL = "rehearsal"
-MAX_TASK_SECONDS = 840
-"""What one worker invocation can run, less the time to record the outcome."""
+MAX_TASK_SECONDS = 86_400
+"""Of running, over as many invocations of the worker as it takes."""
+
+MAX_INPUTS = 100
+MAX_TOKENS = 10_000_000
+
+Whole = Annotated[int, Strict()]
+Share = Annotated[float, Strict()]
+Switch = Annotated[bool, Strict()]
 
 Line = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
 Prose = Annotated[str, StringConstraints(min_length=1, max_length=20_000)]
@@ -40,9 +50,9 @@ class Llm(Configuration):
     model: Annotated[str, StringConstraints(min_length=1, max_length=200)]
     secret: Name | None = None
     base_url: HttpUrl | None = None
-    temperature: float | None = Field(default=None, ge=0, le=2)
-    top_p: float | None = Field(default=None, gt=0, le=1)
-    max_tokens: int | None = Field(default=None, ge=1)
+    temperature: Share | None = Field(default=None, ge=0, le=2)
+    top_p: Share | None = Field(default=None, gt=0, le=1)
+    max_tokens: Whole | None = Field(default=None, ge=1, le=MAX_TOKENS)
 
     @field_validator("model")
     @classmethod
@@ -87,9 +97,9 @@ class Agent(Configuration):
     backstory: Prose
     llm: Annotated[Llm, BeforeValidator(expand_llm)] = Llm(model="bedrock/amazon.nova-pro-v1:0")
     tools: tuple[Name, ...] = ()
-    timeout: int = Field(default=300, ge=1, le=MAX_TASK_SECONDS)
+    timeout: Whole = Field(default=300, ge=1, le=MAX_TASK_SECONDS)
     """Seconds that one turn of the agent may take."""
-    memory_enabled: bool = True
+    memory_enabled: Switch = True
 
     @field_validator("tools")
     @classmethod
@@ -134,54 +144,78 @@ class Crew(Configuration):
     tasks: tuple[Step, ...] = Field(default=(), max_length=50)
     manager_llm: Annotated[Llm, BeforeValidator(expand_llm)] | None = None
     """Of a hierarchical crew's manager; without it, that of the first agent."""
-    min_agents: int = Field(default=1, ge=1, le=1000)
-    max_agents: int = Field(default=10, ge=1, le=1000)
-    scale_up_threshold: float = Field(default=0.8, gt=0, le=1)
-    scale_down_threshold: float = Field(default=0.3, ge=0, lt=1)
-    cooldown_period: int = Field(default=300, ge=0, le=86_400)
+    min_agents: Whole = Field(default=1, ge=1, le=1000)
+    max_agents: Whole = Field(default=10, ge=1, le=1000)
+    scale_up_threshold: Share = Field(default=0.8, gt=0, le=1)
+    scale_down_threshold: Share = Field(default=0.3, ge=0, lt=1)
+    cooldown_period: Whole = Field(default=300, ge=0, le=86_400)
     budget: Budget = Budget()
 
-    @model_validator(mode="after")
-    def check_bounds(self) -> Self:
-        if self.min_agents > self.max_agents:
+    @field_validator("agents")
+    @classmethod
+    def check_roles(cls, agents: tuple[Agent, ...]) -> tuple[Agent, ...]:
+        refuse_duplicates("role", (agent.role for agent in agents))
+        return agents
+
+    @field_validator("tasks")
+    @classmethod
+    def check_steps(cls, steps: tuple[Step, ...], known: ValidationInfo) -> tuple[Step, ...]:
+        refuse_duplicates("step", (step.name for step in steps))
+        if "agents" in known.data and "process" in known.data:
+            roles = [agent.role for agent in known.data["agents"]]
+            for step in steps:
+                check_agent(step, roles, known.data["process"])
+        return steps
+
+    @field_validator("manager_llm")
+    @classmethod
+    def check_manager(cls, llm: Llm | None, known: ValidationInfo) -> Llm | None:
+        if llm and known.data.get("process") == "sequential":
+            raise PydanticCustomError(
+                "manager_unused", "is for crews whose process is hierarchical"
+            )
+        return llm
+
+    @field_validator("max_agents")
+    @classmethod
+    def check_bounds(cls, most: int, known: ValidationInfo) -> int:
+        least = known.data.get("min_agents", most)
+        if least > most:
             raise PydanticCustomError(
                 "bounds",
-                "min_agents ({low}) is over max_agents ({high})",
-                {"low": self.min_agents, "high": self.max_agents},
+                "min_agents ({least}) is over max_agents ({most})",
+                {"least": least, "most": most},
             )
-        if self.scale_down_threshold >= self.scale_up_threshold:
+        return most
+
+    @field_validator("scale_down_threshold")
+    @classmethod
+    def check_thresholds(cls, down: float, known: ValidationInfo) -> float:
+        if down >= known.data.get("scale_up_threshold", 1):
+            raise PydanticCustomError("bounds", "must be under scale_up_threshold")
+        return down
+
+    @model_validator(mode="after")
+    def check_placeholders(self) -> Self:
+        if len(list_placeholders(self.texts)) > MAX_INPUTS:
             raise PydanticCustomError(
-                "bounds", "scale_down_threshold must be under scale_up_threshold"
+                "placeholders",
+                "its texts have over {most} different placeholders",
+                {"most": MAX_INPUTS},
             )
         return self
 
-    @model_validator(mode="after")
-    def check_names(self) -> Self:
-        refuse_duplicates("role", (agent.role for agent in self.agents))
-        refuse_duplicates("step", (step.name for step in self.tasks))
-        roles = [agent.role for agent in self.agents]
-        for step in self.tasks:
-            if step.agent is None and self.process == "sequential":
-                raise PydanticCustomError(
-                    "agent_missing",
-                    "step '{step}' names no agent; a sequential crew needs one for each step",
-                    {"step": step.name},
-                )
-            if step.agent is not None and step.agent not in roles:
-                raise PydanticCustomError(
-                    "unknown_agent",
-                    "step '{step}' names the agent '{agent}'; the roles are: {roles}",
-                    {"step": step.name, "agent": step.agent, "roles": ", ".join(roles)},
-                )
-        return self
+    @property
+    def texts(self) -> list[str]:
+        """All that a request's inputs are filled into."""
+        own = [(agent.role, agent.goal, agent.backstory) for agent in self.agents]
+        steps = [(step.description, step.expected_output) for step in self.tasks]
+        return [text for texts in (*own, *steps) for text in texts]
 
-    @model_validator(mode="after")
-    def check_manager(self) -> Self:
-        if self.manager_llm and self.process == "sequential":
-            raise PydanticCustomError(
-                "manager_unused", "manager_llm is for crews whose process is hierarchical"
-            )
-        return self
+    @property
+    def placeholders(self) -> list[str]:
+        """The names of the inputs, sorted, that a task of this crew must bring."""
+        return list_placeholders(self.texts)
 
     @property
     def initial_capacity(self) -> int:
@@ -190,8 +224,8 @@ class Crew(Configuration):
 
 
 class Threshold(Configuration):
-    warning: float
-    critical: float
+    warning: Share
+    critical: Share
 
 
 class SystemConfiguration(Configuration):
@@ -203,10 +237,10 @@ class SystemConfiguration(Configuration):
     ] = Field(default_factory=dict)
     backup_frequency: Literal["hourly", "daily", "none"] | None = None
     """Without it, the environment's."""
-    retention_days: int = Field(default=30, ge=1, le=3650)
+    retention_days: Whole = Field(default=30, ge=1, le=3650)
     backup_storage: Literal["cloud", "cloud_cold"] = "cloud"
-    encryption_enabled: bool = True
-    test_restores: bool = True
+    encryption_enabled: Switch = True
+    test_restores: Switch = True
 
     @field_validator("crews")
     @classmethod
@@ -238,6 +272,21 @@ def walk_llms(configuration: SystemConfiguration) -> Iterator[tuple[str, Llm]]:
             yield f"crews[{i}].agents[{j}].llm", agent.llm
         if crew.manager_llm:
             yield f"crews[{i}].manager_llm", crew.manager_llm
+
+
+def check_agent(step: Step, roles: Sequence[str], process: str) -> None:
+    if step.agent is None and process == "sequential":
+        raise PydanticCustomError(
+            "agent_missing",
+            "step '{step}' names no agent; a sequential crew needs one for each step",
+            {"step": step.name},
+        )
+    if step.agent is not None and step.agent not in roles:
+        raise PydanticCustomError(
+            "unknown_agent",
+            "step '{step}' names the agent '{agent}'; the roles are: {roles}",
+            {"step": step.name, "agent": step.agent, "roles": ", ".join(roles)},
+        )
 
 
 def refuse_duplicates(kind: str, names: Iterable[Hashable]) -> None:

@@ -1,11 +1,10 @@
 """`{description}` and `{input}` in a crew's texts, filled in once: braces in a request are text."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from quarterdeck.systems.configuration import Crew
-
-PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_-]*)\}")
+INPUT_NAME = r"[A-Za-z_][A-Za-z0-9_-]{0,63}"
+PLACEHOLDER = re.compile(rf"\{{({INPUT_NAME})\}}")
 
 
 def fill_placeholders(text: str, values: Mapping[str, str]) -> str:
@@ -13,8 +12,6 @@ def fill_placeholders(text: str, values: Mapping[str, str]) -> str:
     return PLACEHOLDER.sub(lambda match: values[match[1]], text)
 
 
-def list_placeholders(crew: Crew) -> list[str]:
-    """The names of the inputs, sorted, that a task of this crew must bring."""
-    texts = [text for agent in crew.agents for text in (agent.role, agent.goal, agent.backstory)]
-    texts += [text for step in crew.tasks for text in (step.description, step.expected_output)]
+def list_placeholders(texts: Iterable[str]) -> list[str]:
+    """The names in the texts, sorted, without `description`."""
     return sorted({name for text in texts for name in PLACEHOLDER.findall(text)} - {"description"})

@@ -7,11 +7,14 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from quarterdeck.blobs import BlobStore
-from quarterdeck.errors import Conflict, FieldError, NotFound
+from quarterdeck.errors import Conflict, FieldError, NotFound, system_not_found
 from quarterdeck.names import format_time
 from quarterdeck.systems.configuration import Crew, SystemConfiguration
-from quarterdeck.systems.placeholders import list_placeholders
 from quarterdeck.table import (
+    ACTIVE_SYSTEMS,
+    EVERY_ACTIVE,
+    EVERY_SYSTEM,
+    SYSTEMS,
     Absent,
     ConditionFailed,
     Delete,
@@ -23,6 +26,7 @@ from quarterdeck.table import (
     Table,
     Update,
     deployment_key,
+    list_system,
     name_key,
     system_key,
     version_key,
@@ -53,13 +57,22 @@ class System(BaseModel):
         return Scope(self.system_id, self.generation)
 
 
+class Reason(BaseModel):
+    """`field` is a path in the configuration."""
+
+    model_config = ConfigDict(frozen=True)
+
+    field: str
+    rule: str
+
+
 class Deployment(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     number: int
     version: int
     status: Literal["running", "succeeded", "failed"]
-    reasons: tuple[FieldError, ...] = ()
+    reasons: tuple[Reason, ...] = ()
     """Why it failed."""
     started_at: str
     ended_at: str | None = None
@@ -92,42 +105,41 @@ class SystemStore:
             updated_at=started,
         )
         document = self.blobs.store_document(
-            f"blobs/{system_id}/versions/{FIRST}.json",
+            f"blobs/versions/{system_id}/{FIRST}.json",
             configuration.model_dump_json(exclude_none=True),
         )
         deployment = Deployment(number=FIRST, version=FIRST, status="running", started_at=started)
-        listing = {"listed": SYSTEMS, "listed_at": f"{started}#{system_id}"}
+        meta = system.model_dump() | list_system(system_id, started)
         try:
             self.table.write(
                 Put(name_key(system.name), {"system_id": system_id}, [Absent()]),
-                Put(system_key(system_id), system.model_dump() | listing, [Absent()]),
+                Put(system_key(system_id), meta, [Absent()]),
                 Put(version_key(system_id, FIRST), {"document": document, "created_at": started}),
                 Put(deployment_key(system_id, FIRST), deployment.model_dump()),
             )
         except ConditionFailed:
-            raise Conflict(f"name: a system named '{system.name}' exists") from None
+            rule = f"a system named '{system.name}' exists"
+            raise Conflict(rule, [FieldError("name", rule)]) from None
         return system
 
     def get(self, system_id: str) -> System:
         """NotFound if there is none."""
         item = self.table.get(system_key(system_id))
         if item is None:
-            raise NotFound(f"there is no system '{system_id}'")
+            raise system_not_found(system_id)
         return System.model_validate(item)
 
     def list_page(self, limit: int, start: Item | None) -> Page:
         """The systems, newest first, as the index `systems` keeps them."""
         return self.table.query_index(
-            "systems", ("listed", SYSTEMS), newest_first=True, limit=limit, start=start
+            SYSTEMS, EVERY_SYSTEM, newest_first=True, limit=limit, start=start
         )
 
     def list_active(self) -> Iterable[str]:
         """The ids of active systems."""
         start: Item | None = None
         while True:
-            page = self.table.query_index(
-                "active-systems", ("active", ACTIVE), limit=1000, start=start
-            )
+            page = self.table.query_index(ACTIVE_SYSTEMS, EVERY_ACTIVE, limit=1000, start=start)
             yield from (item["system_id"] for item in page.items)
             start = page.last_key
             if start is None:
@@ -166,7 +178,7 @@ class SystemStore:
                     "state": "active",
                     "current_version": deployment.version,
                     "updated_at": format_time(now),
-                    "active": ACTIVE,
+                    ACTIVE_SYSTEMS.partition: EVERY_ACTIVE,
                 },
                 {},
             ),
@@ -196,10 +208,6 @@ class SystemStore:
         return True
 
 
-SYSTEMS = "SYSTEMS"
-ACTIVE = "ACTIVE"
-
-
 def end_deployment(
     system_id: str,
     deployment: Deployment,
@@ -211,7 +219,7 @@ def end_deployment(
         deployment_key(system_id, deployment.number),
         {
             "status": status,
-            "reasons": [list(reason) for reason in reasons],
+            "reasons": [reason._asdict() for reason in reasons],
             "ended_at": format_time(now),
         },
         {},
@@ -224,7 +232,7 @@ def describe_crew(crew: Crew) -> dict[str, Any]:
     return {
         "capacity": crew.initial_capacity,
         "running": 0,
-        "placeholders": list_placeholders(crew),
+        "placeholders": crew.placeholders,
         "policy": crew.model_dump(
             include={
                 "min_agents",

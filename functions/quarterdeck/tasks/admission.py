@@ -5,15 +5,26 @@ from datetime import datetime
 
 from quarterdeck.errors import Contention
 from quarterdeck.observability import logger
-from quarterdeck.table import ConditionFailed, Scope, Table
-from quarterdeck.tasks.queue import Queue, TaskMessage
-from quarterdeck.tasks.transitions import QueueEntry, dispatch_task
+from quarterdeck.table import (
+    LATER_PREFIX,
+    QUEUE_PREFIX,
+    ConditionFailed,
+    Item,
+    Scope,
+    Table,
+    bound_later,
+    parse_later_key,
+)
+from quarterdeck.tasks.queue import Queue, TaskMessage, WorkMessage
+from quarterdeck.tasks.states import QueueEntry
+from quarterdeck.tasks.transitions import dispatch_task, ripen_task
 
 MAX_REFUSALS = 3
+MAX_RIPE = 100
 
 
 def admit_tasks(
-    table: Table, queue: Queue[TaskMessage], scope: Scope, crew: str, clock: Callable[[], datetime]
+    table: Table, queue: Queue[WorkMessage], scope: Scope, crew: str, clock: Callable[[], datetime]
 ) -> list[str]:
     """The ids of the tasks that were dispatched.
 
@@ -22,25 +33,25 @@ def admit_tasks(
     """
     admitted: list[str] = []
     refusals = 0
-    while has_free_slot(table, scope, crew) and (entry := find_first(table, scope, crew)):
+    while refusals < MAX_REFUSALS and has_free_slot(table, scope, crew):
+        refusals += ripen_due(table, scope, crew, clock())
+        entry = find_first(table, scope, crew)
+        if entry is None:
+            break
         try:
             table.write(*dispatch_task(scope, entry, clock()))
         except (ConditionFailed, Contention) as refusal:
             logger.debug("Another admission was first", crew=crew, refusal=str(refusal))
             refusals += 1
-            if refusals == MAX_REFUSALS:
-                break
             continue
-        queue.send(
-            TaskMessage(
-                system_id=scope.system_id,
-                generation=scope.generation,
-                task_id=entry.task_id,
-                epoch=entry.epoch,
-            )
-        )
+        send_task(queue, scope, entry.task_id, entry.epoch)
         admitted.append(entry.task_id)
     return admitted
+
+
+def send_task(queue: Queue[WorkMessage], scope: Scope, task_id: str, epoch: int) -> None:
+    """Tells a worker that it may run the task."""
+    queue.send(TaskMessage(**scope._asdict(), task_id=task_id, epoch=epoch))
 
 
 def has_free_slot(table: Table, scope: Scope, crew: str) -> bool:
@@ -48,7 +59,23 @@ def has_free_slot(table: Table, scope: Scope, crew: str) -> bool:
     return item is not None and item["running"] < item["capacity"]
 
 
+def ripen_due(table: Table, scope: Scope, crew: str, now: datetime) -> int:
+    """Puts the retries that are due back into the queue; how many others were faster with."""
+    pk = scope.crew_key(crew).pk
+    refusals = 0
+    for item in list(table.query(pk, LATER_PREFIX, up_to=bound_later(now), limit=MAX_RIPE)):
+        try:
+            table.write(*ripen_task(scope, read_entry(item), parse_later_key(item["sk"])))
+        except (ConditionFailed, Contention):
+            refusals += 1
+    return refusals
+
+
 def find_first(table: Table, scope: Scope, crew: str) -> QueueEntry | None:
     pk = scope.crew_key(crew).pk
-    item = next(table.query(pk, "QUEUE#", limit=1), None)
-    return QueueEntry(*(item[name] for name in QueueEntry._fields)) if item else None
+    item = next(table.query(pk, QUEUE_PREFIX, limit=1), None)
+    return read_entry(item) if item else None
+
+
+def read_entry(item: Item) -> QueueEntry:
+    return QueueEntry(*(item[name] for name in QueueEntry._fields))

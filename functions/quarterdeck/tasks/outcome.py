@@ -1,10 +1,41 @@
 """What a task leaves behind: the result of each step, tokens, duration, or the error."""
 
-from typing import Annotated, Literal
+import re
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 Terminal = Literal["succeeded", "failed", "timed_out", "cancelled", "interrupted"]
+
+
+LONGEST_LABEL = 200
+MOST_TOKENS = 10**15
+ERROR_TYPE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
+
+
+def clean_text(value: Any) -> Any:
+    """Text that can be stored: a model can answer with half of a surrogate pair."""
+    return value.encode(errors="replace").decode() if isinstance(value, str) else value
+
+
+def clean_error_type(name: str) -> str:
+    """A class name as metrics can count it; any other is counted as `Other`."""
+    return name if ERROR_TYPE.fullmatch(name) else "Other"
+
+
+def cut_label(text: str) -> str:
+    return text if len(text) <= LONGEST_LABEL else f"{text[: LONGEST_LABEL - 1]}…"
+
+
+def clamp_tokens(value: Any) -> Any:
+    """A provider's count within what a counter can hold."""
+    return min(max(value, 0), MOST_TOKENS) if isinstance(value, int) else value
+
+
+Text = Annotated[str, BeforeValidator(clean_text)]
+Label = Annotated[Text, AfterValidator(cut_label)]
+"""A name for people to read: an agent's role can hold a whole input."""
+Count = Annotated[int, BeforeValidator(clamp_tokens)]
 
 
 class Record(BaseModel):
@@ -14,8 +45,8 @@ class Record(BaseModel):
 class Usage(Record):
     """Tokens as the provider counted them, each call once. `requests`: the LLM calls."""
 
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
+    prompt_tokens: Count = 0
+    completion_tokens: Count = 0
     requests: int = 0
 
     @property
@@ -31,44 +62,57 @@ class Usage(Record):
 
 
 class StepResult(Record):
-    name: str
-    agent: str
-    output: str
+    name: Label
+    agent: Label
+    output: Text
     usage: Usage
     duration_ms: int
 
 
 class StepStarted(Record):
     type: Literal["step_started"] = "step_started"
-    step: str
-    agent: str
+    step: Label
+    agent: Label
 
 
 class StepEnded(Record):
     type: Literal["step_ended"] = "step_ended"
-    step: str
-    agent: str
+    step: Label
+    agent: Label
     usage: Usage
     duration_ms: int
 
 
-StepEvent = Annotated[StepStarted | StepEnded, Field(discriminator="type")]
+class Diverged(Record):
+    """Calls were recorded that the run, which came to its end, did not ask for again."""
+
+    type: Literal["diverged"] = "diverged"
+    calls: tuple[str, ...]
+
+
+StepEvent = StepStarted | StepEnded
+TaskEvent = Annotated[StepEvent | Diverged, Field(discriminator="type")]
 
 
 class TaskError(Record):
     """`type` is a class or reason in a word, `message` what a person needs to act."""
 
-    type: str
-    message: str
+    type: Annotated[Text, AfterValidator(clean_error_type)]
+    message: Text
 
 
 class Outcome(Record):
     """How a task ended. `output`: the last step's. `rehearsal`: the stand-in took part."""
 
     status: Terminal
-    output: str | None = None
+    output: Text | None = None
     error: TaskError | None = None
     steps: tuple[StepResult, ...] = ()
     usage: Usage = Usage()
     duration_ms: int = 0
     rehearsal: bool = False
+
+
+def summarize_outcome(outcome: Outcome) -> dict[str, Any]:
+    """The outcome without the texts that crews write: small enough for any item."""
+    return outcome.model_dump(exclude={"output": True, "steps": {"__all__": {"output"}}})

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from quarterdeck.observability import logger
 
@@ -25,6 +25,17 @@ class TaskMessage(Message):
     epoch: int
 
 
+class WakeMessage(Message):
+    """A task of this crew may be due again: admit."""
+
+    generation: int
+    crew_name: str
+
+
+type WorkMessage = TaskMessage | WakeMessage
+"""What the queue `tasks` carries."""
+
+
 class DeploymentMessage(Message):
     number: int
 
@@ -36,18 +47,20 @@ class Queue[M: Message]:
         self.client = client
         self.url = url
 
-    def send(self, message: M) -> None:
+    def send(self, message: M, delay_s: int = 0) -> None:
+        """Delivered at least once, after `delay_s` seconds (at most 900)."""
         self.client.send_message(
             QueueUrl=self.url,
             MessageBody=message.model_dump_json(),
             MessageGroupId=message.system_id,
+            DelaySeconds=delay_s,
         )
 
 
-def read_messages[M: Message](kind: type[M], event: dict[str, Any]) -> Iterator[M]:
+def read_messages[M](kind: TypeAdapter[M], event: dict[str, Any]) -> Iterator[M]:
     """The messages of an SQS event; one that is malformed is logged and dropped."""
     for record in event["Records"]:
         try:
-            yield kind.model_validate_json(record["body"])
+            yield kind.validate_json(record["body"])
         except ValidationError as error:
             logger.error("Malformed message", body=record["body"][:1000], reason=str(error))

@@ -1,19 +1,29 @@
 """Tasks as they are read: one with its steps and outcome, or a system's by time."""
 
+import json
 from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, TypeAdapter
 
 from quarterdeck.blobs import BlobStore
-from quarterdeck.errors import NotFound
-from quarterdeck.table import Item, Page, Scope, Table
-from quarterdeck.tasks.outcome import Outcome, StepEvent, TaskError, Usage
-from quarterdeck.tasks.submission import TaskSpec
-from quarterdeck.tasks.transitions import Priority, Status, TaskState
+from quarterdeck.errors import FieldError, NotFound
+from quarterdeck.names import is_id
+from quarterdeck.table import (
+    CALL_PREFIX,
+    EVENT_PREFIX,
+    TASKS_BY_TIME,
+    Item,
+    Page,
+    Scope,
+    Table,
+    parse_task_time,
+)
+from quarterdeck.tasks.outcome import TaskError, TaskEvent, Usage
+from quarterdeck.tasks.states import Priority, Status, TaskSpec, TaskState
 
 INLINE_RESULT_BYTES = 256 * 1024
-STEP_EVENT: TypeAdapter[StepEvent] = TypeAdapter(StepEvent)
+TASK_EVENT: TypeAdapter[TaskEvent] = TypeAdapter(TaskEvent)
 
 
 class StepView(BaseModel):
@@ -42,14 +52,23 @@ class TaskView(BaseModel):
     priority: Priority
     version: int
     """Of the configuration that it runs with."""
+    retry_of: str | None = None
     created_at: str
     dispatched_at: str | None = None
     started_at: str | None = None
     ended_at: str | None = None
+    not_before: str | None = None
+    """While a retry waits: when it may be queued again."""
+    cancel_requested: bool | None = None
+    attempts: int | None = None
+    """Faults of the provider in a row."""
+    continuations: int | None = None
+    crashes: int | None = None
+    """Workers lost in a row, without a new journal entry between them."""
     steps: list[StepView] = []
     result: Result | None = None
     result_url: str | None = None
-    """A link for 15 minutes, in place of a result and steps of over 256 KB."""
+    """A link for 15 minutes to the whole outcome, when its texts are over 256 KB."""
     error: TaskError | None = None
     usage: Usage | None = None
     duration_ms: int | None = None
@@ -73,7 +92,7 @@ class TaskStore:
         self.blobs = blobs
 
     def get_state(self, scope: Scope, task_id: str) -> TaskState:
-        item = self.table.get(scope.state_key(task_id))
+        item = self.table.get(scope.state_key(task_id)) if is_id(task_id) else None
         if item is None:
             raise not_found(task_id)
         return TaskState.model_validate(item)
@@ -84,59 +103,70 @@ class TaskStore:
             raise not_found(task_id)
         return TaskSpec.model_validate_json(self.blobs.load_document(item["document"]))
 
+    def count_calls(self, scope: Scope, task_id: str) -> int:
+        """How many entries the task's journal has."""
+        return self.table.count(scope.state_key(task_id).pk, CALL_PREFIX)
+
     def get_view(self, scope: Scope, task_id: str) -> TaskView:
-        """STATE, events and END in one strongly consistent query."""
+        """The state, the steps so far, and the outcome, in one strongly consistent query."""
+        if not is_id(task_id):
+            raise not_found(task_id)
         first, last = scope.end_key(task_id), scope.state_key(task_id)
         items = {item["sk"]: item for item in self.table.query(first.pk, first.sk, up_to=last.sk)}
         if last.sk not in items:
             raise not_found(task_id)
         state = TaskState.model_validate(items[last.sk])
         if first.sk in items:
-            return self._view_ended(scope, state, items[first.sk]["document"])
-        events = [item["event"] for sk, item in items.items() if sk.startswith("EVENT#")]
+            return self._view_ended(scope, state, items[first.sk])
+        events = [item["event"] for sk, item in items.items() if sk.startswith(EVENT_PREFIX)]
         return view_task(scope, state, steps=follow_steps(events))
 
-    def _view_ended(self, scope: Scope, state: TaskState, document: dict[str, Any]) -> TaskView:
+    def _view_ended(self, scope: Scope, state: TaskState, end: Item) -> TaskView:
+        document, fields = end["document"], end["summary"]
         if document.get("bytes", 0) > INLINE_RESULT_BYTES:
-            return view_task(scope, state, result_url=self.blobs.link_document(document))
-        outcome = Outcome.model_validate_json(self.blobs.load_document(document))
+            fields = {**fields, "result_url": self.blobs.link_document(document)}
+        else:
+            fields = json.loads(self.blobs.load_document(document))
+        output = fields.get("output")
         return view_task(
             scope,
             state,
-            steps=[StepView(**step.model_dump(), status="ended") for step in outcome.steps],
-            result=None if outcome.output is None else Result(output=outcome.output),
-            **{name: getattr(outcome, name) for name in OUTCOME_FIELDS},
+            steps=[StepView(**step, status="ended") for step in fields["steps"]],
+            result=None if output is None else Result(output=output),
+            **{name: fields.get(name) for name in OUTCOME_FIELDS},
         )
 
     def list_page(self, scope: Scope, limit: int, start: Item | None) -> Page:
         """Newest first, as the index `tasks-by-time` keeps them."""
         return self.table.query_index(
-            "tasks-by-time",
-            ("tasks_of", scope.prefix),
+            TASKS_BY_TIME,
+            scope.prefix,
             newest_first=True,
             limit=limit,
             start=start,
         )
 
 
-OUTCOME_FIELDS = ("error", "usage", "duration_ms", "rehearsal")
+OUTCOME_FIELDS = ("error", "usage", "duration_ms", "rehearsal", "result_url")
 
 
 def not_found(task_id: str) -> NotFound:
-    return NotFound(f"there is no task '{task_id}' in this system")
+    rule = f"there is no task '{task_id[:64]}' in this system"
+    return NotFound(rule, [FieldError("task_id", rule)])
 
 
 def view_task(scope: Scope, state: TaskState, **rest: Any) -> TaskView:
-    fields = state.model_dump(exclude={"epoch", "rank"})
+    fields = state.model_dump(include=set(TaskView.model_fields), exclude_defaults=True)
     return TaskView(system_id=scope.system_id, **fields, **rest)
 
 
 def follow_steps(events: Sequence[dict[str, Any]]) -> list[StepView]:
     """The steps so far, from a running task's events in their order."""
     steps: list[StepView] = []
-    for event in map(STEP_EVENT.validate_python, events):
+    for event in map(TASK_EVENT.validate_python, events):
         if event.type == "step_started":
             steps.append(StepView(name=event.step, agent=event.agent, status="running"))
+        if event.type != "step_ended":
             continue
         for index, step in enumerate(steps):
             if (step.name, step.status) == (event.step, "running"):
@@ -153,5 +183,5 @@ def follow_steps(events: Sequence[dict[str, Any]]) -> list[StepView]:
 
 def summarize_task(item: Item) -> TaskSummary:
     """Of an entry of the index `tasks-by-time`."""
-    created_at, _, task_id = item["task_time"].partition("#")
+    created_at, task_id = parse_task_time(item)
     return TaskSummary.model_validate(item | {"created_at": created_at, "task_id": task_id})

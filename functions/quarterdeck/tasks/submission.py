@@ -1,23 +1,39 @@
 """Submitting a task: checked against its crew, and written in one transaction."""
 
+import math
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic_core import PydanticCustomError
 
 from quarterdeck.blobs import BlobStore
 from quarterdeck.errors import Conflict, FieldError, InvalidInput, QueueFull
 from quarterdeck.names import Name, format_time, generate_id
-from quarterdeck.systems.configuration import MAX_TASK_SECONDS
+from quarterdeck.systems.configuration import MAX_INPUTS, MAX_TASK_SECONDS
+from quarterdeck.systems.placeholders import INPUT_NAME
 from quarterdeck.systems.store import System
-from quarterdeck.table import Item, Table
-from quarterdeck.tasks.transitions import Priority, TaskState, rank_task, submit_task
+from quarterdeck.table import QUEUE_PREFIX, Item, Table
+from quarterdeck.tasks.states import Priority, TaskSpec, TaskState, rank_task
+from quarterdeck.tasks.store import TaskStore
+from quarterdeck.tasks.transitions import submit_task
 
 MAX_QUEUED = 10_000
 MAX_DESCRIPTION = 100_000
+RETRIED = frozenset({"failed", "timed_out", "cancelled", "interrupted"})
 
-InputName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$")]
+InputName = Annotated[str, StringConstraints(pattern=f"^{INPUT_NAME}$")]
+
+
+def check_value(value: Any) -> Any:
+    infinite = isinstance(value, float) and not math.isfinite(value)
+    if infinite or not isinstance(value, str | int | float):
+        raise PydanticCustomError("input_value", "must be a text, a number, true or false")
+    return value
+
+
+InputValue = Annotated[str | int | float | bool, BeforeValidator(check_value)]
 
 
 class TaskRequest(BaseModel):
@@ -30,44 +46,77 @@ class TaskRequest(BaseModel):
     priority: Priority = "medium"
     timeout: int = Field(default=300, ge=1, le=MAX_TASK_SECONDS, strict=True)
     """Seconds of running, queueing left out."""
-    inputs: dict[InputName, str | int | float | bool] = Field(default_factory=dict)
-
-
-class TaskSpec(BaseModel):
-    """SPEC's document: what the worker runs."""
-
-    model_config = ConfigDict(frozen=True)
-
-    description: str
-    inputs: dict[str, str | int | float | bool]
-    timeout: int
+    inputs: dict[InputName, InputValue] = Field(default_factory=dict, max_length=MAX_INPUTS)
 
 
 def accept_task(
     table: Table, blobs: BlobStore, system: System, request: TaskRequest, now: datetime
 ) -> TaskState:
     """A queued task; an error if the system, the crew or the inputs do not allow it."""
+    spec = TaskSpec(description=request.description, inputs=request.inputs, timeout=request.timeout)
     check_system(system)
-    crew_item = table.get(system.scope.crew_key(request.crew_name))
-    check_request(request, system.crews, crew_item)
-    if count_queued(table, system, request.crew_name) >= MAX_QUEUED:
-        raise QueueFull(f"crew '{request.crew_name}' has {MAX_QUEUED} queued tasks")
+    check_crew(table, system, request)
+    return enqueue_task(table, blobs, system, spec, request.crew_name, request.priority, now)
+
+
+def retry_task(
+    table: Table, blobs: BlobStore, system: System, task_id: str, now: datetime
+) -> TaskState:
+    """A new task of the same request, on the current version, which reads the old journal.
+
+    Conflict for a task that lives or has succeeded.
+    """
+    tasks = TaskStore(table, blobs)
+    state = tasks.get_state(system.scope, task_id)
+    if state.status not in RETRIED:
+        raise Conflict(f"the task is {state.status}: one that ended without success can be retried")
+    old = tasks.get_spec(system.scope, task_id)
+    request = TaskRequest(
+        description=old.description,
+        crew_name=state.crew_name,
+        priority=state.priority,
+        timeout=old.timeout,
+        inputs=old.inputs,
+    )
+    check_system(system)
+    check_crew(table, system, request)
+    spec = old.model_copy(update={"retries": (*old.retries, task_id)})
+    return enqueue_task(table, blobs, system, spec, state.crew_name, state.priority, now)
+
+
+def enqueue_task(
+    table: Table,
+    blobs: BlobStore,
+    system: System,
+    spec: TaskSpec,
+    crew: str,
+    priority: Priority,
+    now: datetime,
+) -> TaskState:
     state = TaskState(
         task_id=generate_id(),
-        crew_name=request.crew_name,
+        crew_name=crew,
         status="queued",
         epoch=0,
-        priority=request.priority,
+        priority=priority,
         version=system.current_version,
-        rank=rank_task(now, request.priority),
+        rank=rank_task(now, priority),
         created_at=format_time(now),
+        retry_of=spec.retries[-1] if spec.retries else None,
     )
-    spec = TaskSpec(description=request.description, inputs=request.inputs, timeout=request.timeout)
     document = blobs.store_document(
-        f"{system.scope.blob_prefix}/tasks/{state.task_id}/spec.json", spec.model_dump_json()
+        f"{system.scope.blob_prefix}/{state.task_id}/spec.json", spec.model_dump_json()
     )
     table.write(*submit_task(system.scope, state, {"document": document}, now))
     return state
+
+
+def check_crew(table: Table, system: System, request: TaskRequest) -> None:
+    """InvalidInput unless the crew can run the request; QueueFull when too many wait already."""
+    crew_item = table.get(system.scope.crew_key(request.crew_name))
+    check_request(request, system.crews, crew_item)
+    if table.count(system.scope.crew_key(request.crew_name).pk, QUEUE_PREFIX) >= MAX_QUEUED:
+        raise QueueFull(f"crew '{request.crew_name}' has {MAX_QUEUED} queued tasks")
 
 
 def check_system(system: System) -> None:
@@ -92,11 +141,7 @@ def check_request(request: TaskRequest, crews: Sequence[str], crew_item: Item | 
         raise InvalidInput(errors)
 
 
-def count_queued(table: Table, system: System, crew: str) -> int:
-    return table.count(system.scope.crew_key(crew).pk, "QUEUE#")
-
-
 def find_position(table: Table, system: System, state: TaskState) -> int:
     """How many tasks of the crew are queued up to and including this one."""
     key = system.scope.queue_key(state.crew_name, state.rank, state.task_id)
-    return table.count(key.pk, "QUEUE#", up_to=key.sk)
+    return table.count(key.pk, QUEUE_PREFIX, up_to=key.sk)

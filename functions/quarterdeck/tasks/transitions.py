@@ -1,13 +1,12 @@
 """A task's life: each transition as the writes of one transaction, conditional on status and epoch.
 
 Pure: the caller reads, decides with these, and writes. `crew.running` counts the tasks that hold a
-slot: `dispatched` and `running`.
+slot, which are those `dispatched` and `running`.
 """
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Literal, NamedTuple
-
-from pydantic import BaseModel, ConfigDict
+from typing import Any
 
 from quarterdeck.metrics.buckets import count_arrival, count_outcome
 from quarterdeck.names import format_time, parse_time
@@ -15,85 +14,40 @@ from quarterdeck.table import (
     LEASE_KEYS,
     Absent,
     Below,
+    Condition,
     Delete,
     Equals,
     Present,
     Put,
     Scope,
+    Unset,
     Update,
     Write,
     lease_index,
 )
-from quarterdeck.tasks.outcome import Outcome
+from quarterdeck.tasks.outcome import Outcome, summarize_outcome
+from quarterdeck.tasks.states import HOLDS_SLOT, QueueEntry, TaskState
 
-Priority = Literal["high", "medium", "low"]
-Status = Literal[
-    "queued",
-    "dispatched",
-    "running",
-    "waiting",
-    "succeeded",
-    "failed",
-    "timed_out",
-    "cancelled",
-    "interrupted",
-]
-TERMINAL = frozenset({"succeeded", "failed", "timed_out", "cancelled", "interrupted"})
-
-OFFSETS: dict[Priority, timedelta] = {
-    "high": timedelta(0),
-    "medium": timedelta(minutes=5),
-    "low": timedelta(minutes=30),
-}
 RESEND_AFTER = timedelta(minutes=10)
+LEASE = timedelta(seconds=120)
+MAX_CRASHES = 3
+MAX_CONTINUATIONS = 200
 TASK_DAYS = 90
 
-
-class TaskState(BaseModel):
-    """STATE: small, and all that a transition is decided by."""
-
-    model_config = ConfigDict(frozen=True)
-
-    task_id: str
-    crew_name: str
-    status: Status
-    epoch: int
-    priority: Priority
-    version: int
-    rank: str
-    created_at: str
-    dispatched_at: str | None = None
-    started_at: str | None = None
-    ended_at: str | None = None
-
-
-class QueueEntry(NamedTuple):
-    crew_name: str
-    rank: str
-    task_id: str
-    epoch: int
-
-
-def rank_task(created: datetime, priority: Priority) -> str:
-    """Order of dispatch within a crew: a lower rank goes first, then a lower task id."""
-    return format_time(created + OFFSETS[priority])
+UNCANCELLED = Unset("cancel_requested")
 
 
 def submit_task(
-    scope: Scope, state: TaskState, spec: dict[str, Any], created: datetime
+    scope: Scope, state: TaskState, spec: Mapping[str, Any], created: datetime
 ) -> list[Write]:
     """- -> queued."""
     task_id, crew = state.task_id, state.crew_name
-    entry = QueueEntry(crew, state.rank, task_id, state.epoch)
+    stored = state.model_dump(exclude_none=True, exclude={"cancel_requested"})
     return [
-        Put(
-            scope.state_key(task_id),
-            state.model_dump(exclude_none=True) | scope.by_time(task_id, created),
-            [Absent()],
-        ),
-        Put(scope.spec_key(task_id), spec, [Absent()]),
+        Put(scope.state_key(task_id), stored | scope.by_time(task_id, created), [Absent()]),
+        Put(scope.spec_key(task_id), dict(spec), [Absent()]),
         Put(scope.registry_key(task_id, created), {"crew_name": crew}),
-        Put(scope.queue_key(crew, state.rank, task_id), entry._asdict()),
+        put_in_queue(scope, state),
         count_arrival(scope, crew, created),
     ]
 
@@ -121,48 +75,209 @@ def dispatch_task(scope: Scope, entry: QueueEntry, now: datetime) -> list[Write]
     ]
 
 
-def resend_task(scope: Scope, task_id: str, epoch: int, now: datetime) -> Update:
+def resend_task(scope: Scope, state: TaskState, now: datetime) -> Update:
     """dispatched -> dispatched: the message is due again after another ten minutes."""
-    return Update(
-        scope.state_key(task_id),
-        lease_index(task_id, now + RESEND_AFTER),
-        {},
-        conditions=[Equals("status", "dispatched"), Equals("epoch", epoch)],
-    )
+    return change_state(scope, state, lease_index(state.task_id, now + RESEND_AFTER))
 
 
-def claim_task(scope: Scope, task_id: str, epoch: int, now: datetime) -> Update:
-    """dispatched -> running: for one worker; a message that comes again has an old epoch."""
-    return Update(
-        scope.state_key(task_id),
-        {"status": "running", "started_at": format_time(now), "epoch": epoch + 1},
-        {},
-        remove=LEASE_KEYS,
-        conditions=[Equals("status", "dispatched"), Equals("epoch", epoch)],
-    )
+def claim_task(scope: Scope, state: TaskState, worker: str, now: datetime) -> Update:
+    """dispatched -> running: for one worker; a message that comes again has an old epoch.
+
+    `worker` is an id of this claim alone: by it a worker knows its own claim.
+    """
+    claimed = {
+        "status": "running",
+        "epoch": state.epoch + 1,
+        "started_at": state.started_at or format_time(now),
+        "claimed_by": worker,
+        "beat_ms": 0,
+        **lease_index(state.task_id, now + LEASE),
+    }
+    return change_state(scope, state, claimed)
+
+
+def beat_task(scope: Scope, state: TaskState, attempt_ms: int, now: datetime) -> Update:
+    """running -> running: the lease goes on, `attempt_ms` after the claim."""
+    beat = {"beat_ms": attempt_ms, **lease_index(state.task_id, now + LEASE)}
+    return change_state(scope, state, beat)
+
+
+def continue_task(scope: Scope, state: TaskState, attempt_ms: int, now: datetime) -> Update:
+    """running -> dispatched: the worker's own time runs out; the slot is kept."""
+    continued = {
+        "status": "dispatched",
+        "ran_ms": state.ran_ms + attempt_ms,
+        "beat_ms": 0,
+        "continuations": state.continuations + 1,
+        **lease_index(state.task_id, now + RESEND_AFTER),
+    }
+    return change_state(scope, state, continued, conditions=[UNCANCELLED])
+
+
+def postpone_task(
+    scope: Scope, state: TaskState, attempt_ms: int, attempts: int, not_before: datetime
+) -> list[Write]:
+    """running -> queued, to be tried again from `not_before` on: a fault of the provider."""
+    changes = {
+        "status": "queued",
+        "ran_ms": state.ran_ms + attempt_ms,
+        "beat_ms": 0,
+        "attempts": attempts,
+        "not_before": format_time(not_before),
+    }
+    entry = QueueEntry(state.crew_name, state.rank, state.task_id, state.epoch)
+    return [
+        change_state(scope, state, changes, remove=LEASE_KEYS, conditions=[UNCANCELLED]),
+        Put(
+            scope.later_key(state.crew_name, format_time(not_before), state.task_id),
+            entry._asdict(),
+        ),
+        free_slot(scope, state),
+    ]
+
+
+def ripen_task(scope: Scope, entry: QueueEntry, not_before: str) -> list[Write]:
+    """queued -> queued: its time has come, and it takes its old place among the others."""
+    key = scope.queue_key(entry.crew_name, entry.rank, entry.task_id)
+    return [
+        Delete(scope.later_key(entry.crew_name, not_before, entry.task_id), [Present()]),
+        Put(key, entry._asdict()),
+        Update(
+            scope.state_key(entry.task_id),
+            {},
+            {},
+            remove=["not_before"],
+            conditions=[Equals("status", "queued"), Equals("epoch", entry.epoch)],
+        ),
+    ]
+
+
+def requeue_task(scope: Scope, state: TaskState, calls: int) -> list[Write]:
+    """running -> queued: its worker is lost. `calls` is the number of its journal entries now."""
+    changes = {
+        "status": "queued",
+        "ran_ms": state.ran_ms + state.beat_ms,
+        "beat_ms": 0,
+        "crashes": count_crashes(state, calls),
+        "calls_at_crash": calls,
+    }
+    return [
+        change_state(
+            scope, state, changes, remove=LEASE_KEYS, conditions=[UNCANCELLED, *same_lease(state)]
+        ),
+        put_in_queue(scope, state),
+        free_slot(scope, state),
+    ]
+
+
+def count_crashes(state: TaskState, calls: int) -> int:
+    """Workers lost in a row, this one included: one that got further begins a new row."""
+    return 1 if calls > state.calls_at_crash else state.crashes + 1
+
+
+def request_cancel(scope: Scope, state: TaskState) -> Update:
+    """running -> running, flagged: its worker ends it at the next call, or the reaper does."""
+    return change_state(scope, state, {"cancel_requested": True})
 
 
 def finish_task(
-    scope: Scope, state: TaskState, outcome: Outcome, document: dict[str, Any], now: datetime
+    scope: Scope, state: TaskState, outcome: Outcome, document: Mapping[str, Any], now: datetime
 ) -> list[Write]:
-    """running -> terminal: frees the slot, keeps END, counts once.
+    """running -> terminal, by its worker. A task whose cancel was asked for ends as cancelled."""
+    conditions = [] if outcome.status == "cancelled" else [UNCANCELLED]
+    return end_task(scope, state, outcome, document, now, conditions)
 
-    `state` is that of the worker which ends the task, `document` its outcome as it is stored.
-    """
+
+def bury_task(
+    scope: Scope, state: TaskState, outcome: Outcome, document: Mapping[str, Any], now: datetime
+) -> list[Write]:
+    """running -> terminal, by the reaper: its worker is lost, and nobody is to run it again."""
+    conditions = [] if outcome.status == "cancelled" else [UNCANCELLED]
+    return end_task(scope, state, outcome, document, now, [*conditions, *same_lease(state)])
+
+
+def cancel_task(
+    scope: Scope, state: TaskState, outcome: Outcome, document: Mapping[str, Any], now: datetime
+) -> list[Write]:
+    """queued, dispatched -> cancelled: it never runs; its message finds another epoch."""
+    writes = end_task(scope, state, outcome, document, now, same_place(state), bump=True)
+    if state.status != "queued":
+        return writes
+    if state.not_before:
+        key = scope.later_key(state.crew_name, state.not_before, state.task_id)
+    else:
+        key = scope.queue_key(state.crew_name, state.rank, state.task_id)
+    return [*writes, Delete(key, [Present()])]
+
+
+def end_task(
+    scope: Scope,
+    state: TaskState,
+    outcome: Outcome,
+    document: Mapping[str, Any],
+    now: datetime,
+    conditions: Sequence[Condition],
+    *,
+    bump: bool = False,
+) -> list[Write]:
+    """Any end: frees a slot that is held, keeps END with the outcome's document, counts once."""
     task_id = state.task_id
     created = parse_time(state.created_at)
     expiry = {"expires_at": int((now + timedelta(days=TASK_DAYS)).timestamp())}
-    response_ms = round((now - created).total_seconds() * 1000)
+    ended = {"status": outcome.status, "ended_at": format_time(now), **expiry}
+    if bump:
+        ended["epoch"] = state.epoch + 1
+    response_ms = max(0, round((now - created).total_seconds() * 1000))
     return [
-        Update(
-            scope.state_key(task_id),
-            {"status": outcome.status, "ended_at": format_time(now), **expiry},
-            {},
-            conditions=[Equals("status", "running"), Equals("epoch", state.epoch)],
+        change_state(
+            scope, state, ended, remove=[*LEASE_KEYS, "not_before"], conditions=conditions
         ),
-        Put(scope.end_key(task_id), {"document": document, **expiry}, [Absent()]),
+        Put(
+            scope.end_key(task_id),
+            {"document": dict(document), "summary": summarize_outcome(outcome), **expiry},
+            [Absent()],
+        ),
         Update(scope.spec_key(task_id), expiry, {}),
         Update(scope.registry_key(task_id, created), expiry, {}),
-        Update(scope.crew_key(state.crew_name), {}, {"running": -1}),
+        *([free_slot(scope, state)] if state.status in HOLDS_SLOT else []),
         count_outcome(scope, state.crew_name, outcome, response_ms, now),
     ]
+
+
+def change_state(
+    scope: Scope,
+    state: TaskState,
+    changes: Mapping[str, Any],
+    *,
+    remove: Sequence[str] = (),
+    conditions: Sequence[Condition] = (),
+) -> Update:
+    """STATE changed, if it still has the status and epoch that `state` has."""
+    return Update(
+        scope.state_key(state.task_id),
+        changes,
+        {},
+        remove,
+        [Equals("status", state.status), Equals("epoch", state.epoch), *conditions],
+    )
+
+
+def same_lease(state: TaskState) -> list[Condition]:
+    """No heartbeat came since `state` was read."""
+    return [Equals("lease_expires_at", str(state.lease_expires_at))]
+
+
+def same_place(state: TaskState) -> list[Condition]:
+    """Neither put off nor ripened since `state` was read."""
+    if state.not_before:
+        return [Equals("not_before", state.not_before)]
+    return [Unset("not_before")]
+
+
+def put_in_queue(scope: Scope, state: TaskState) -> Put:
+    entry = QueueEntry(state.crew_name, state.rank, state.task_id, state.epoch)
+    return Put(scope.queue_key(entry.crew_name, entry.rank, entry.task_id), entry._asdict())
+
+
+def free_slot(scope: Scope, state: TaskState) -> Update:
+    return Update(scope.crew_key(state.crew_name), {}, {"running": -1})

@@ -1,63 +1,134 @@
-"""What the monitor does each minute for tasks: sends lost messages again, and admits."""
+"""What the monitor does each minute for tasks: reaps, sends again, and admits."""
 
-from collections.abc import Iterator
+import random
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Literal
 
+from quarterdeck.blobs import BlobStore
 from quarterdeck.errors import NotFound
-from quarterdeck.names import format_time, read_clock
+from quarterdeck.names import format_time
 from quarterdeck.observability import logger
 from quarterdeck.systems.store import SystemStore
 from quarterdeck.table import (
     LEASE_SHARDS,
+    LEASES,
     ConditionFailed,
     Item,
+    Scope,
     Table,
     lease_shard,
     parse_task_key,
 )
-from quarterdeck.tasks.admission import admit_tasks
-from quarterdeck.tasks.queue import Queue, TaskMessage
-from quarterdeck.tasks.transitions import resend_task
+from quarterdeck.tasks.admission import admit_tasks, send_task
+from quarterdeck.tasks.ending import CANCELLED, store_outcome
+from quarterdeck.tasks.outcome import Outcome, TaskError
+from quarterdeck.tasks.queue import Queue, WorkMessage
+from quarterdeck.tasks.states import TaskState
+from quarterdeck.tasks.store import TaskStore
+from quarterdeck.tasks.transitions import (
+    MAX_CRASHES,
+    bury_task,
+    count_crashes,
+    requeue_task,
+    resend_task,
+)
 
 PAGE = 100
 
+Deed = Literal["resent", "reaped"]
+
 
 class Upkeep:
-    def __init__(self, table: Table, systems: SystemStore, queue: Queue[TaskMessage]) -> None:
-        self.table = table
-        self.systems = systems
-        self.queue = queue
+    """`clock` is the monitor's own, which may differ from a worker's by some seconds."""
 
-    def resend_due(self) -> int:
-        """Sends the message of each task that was dispatched ten minutes ago and not claimed."""
-        return sum(self._resend(item) for item in self._list_due())
+    def __init__(
+        self,
+        table: Table,
+        blobs: BlobStore,
+        queue: Queue[WorkMessage],
+        clock: Callable[[], datetime],
+    ) -> None:
+        self.table = table
+        self.blobs = blobs
+        self.queue = queue
+        self.clock = clock
+        self.systems = SystemStore(table, blobs)
+        self.tasks = TaskStore(table, blobs)
+
+    def settle_due(self) -> dict[str, int]:
+        """Sends what nobody claimed again, and takes the tasks of lost workers from them."""
+        deeds = {"resent": 0, "reaped": 0}
+        for item in self._list_due():
+            scope, task_id = parse_task_key(item["pk"])
+            try:
+                deed = self._settle(scope, task_id)
+            except (ConditionFailed, NotFound):
+                continue
+            except Exception:
+                logger.exception("A due task could not be settled", task_id=task_id)
+                continue
+            if deed:
+                deeds[deed] += 1
+        return deeds
 
     def _list_due(self) -> Iterator[Item]:
-        now = format_time(read_clock())
+        now = format_time(self.clock())
         for shard in range(LEASE_SHARDS):
-            partition = ("lease_shard", lease_shard(shard))
-            due = ("lease_expires_at", now)
-            yield from self.table.query_index("leases", partition, below=due, limit=PAGE).items
+            page = self.table.query_index(LEASES, lease_shard(shard), below=now, limit=PAGE)
+            yield from page.items
 
-    def _resend(self, item: Item) -> bool:
-        scope, task_id = parse_task_key(item["pk"])
-        try:
-            self.table.write(resend_task(scope, task_id, item["epoch"], read_clock()))
-        except ConditionFailed:
-            return False
-        self.queue.send(TaskMessage(**scope._asdict(), task_id=task_id, epoch=item["epoch"]))
-        return True
+    def _settle(self, scope: Scope, task_id: str) -> Deed | None:
+        """What was done; None when the index was behind, or the generation is not current."""
+        state = self.tasks.get_state(scope, task_id)
+        if not state.lease_expires_at or state.lease_expires_at >= format_time(self.clock()):
+            return None
+        if self.systems.get(scope.system_id).generation != scope.generation:
+            return None
+        if state.status == "dispatched":
+            self.table.write(resend_task(scope, state, self.clock()))
+            send_task(self.queue, scope, task_id, state.epoch)
+            return "resent"
+        self._reap(scope, state)
+        admit_tasks(self.table, self.queue, scope, state.crew_name, self.clock)
+        return "reaped"
+
+    def _reap(self, scope: Scope, state: TaskState) -> None:
+        """The worker is lost: another is to go on from the journal, unless that is of no use."""
+        calls = self.tasks.count_calls(scope, state.task_id)
+        outcome = judge_lost(state, calls)
+        logger.warning("A worker is lost", task_id=state.task_id, crew=state.crew_name)
+        if outcome is None:
+            self.table.write(*requeue_task(scope, state, calls))
+            return
+        document = store_outcome(self.blobs, scope, state, outcome)
+        self.table.write(*bury_task(scope, state, outcome, document, self.clock()))
 
     def admit_everywhere(self) -> int:
         """Admits for each crew of each active system; one that fails keeps no other from it."""
         admitted = 0
-        for system_id in self.systems.list_active():
+        active = list(self.systems.list_active())
+        random.shuffle(active)  # A run that is cut short leaves out others than the last one did.
+        for system_id in active:
             try:
                 system = self.systems.get(system_id)
                 for crew in system.crews:
-                    tasks = admit_tasks(self.table, self.queue, system.scope, crew, read_clock)
+                    tasks = admit_tasks(self.table, self.queue, system.scope, crew, self.clock)
                     admitted += len(tasks)
             except NotFound:
                 continue
             except Exception:
                 logger.exception("Admission failed", system_id=system_id)
         return admitted
+
+
+def judge_lost(state: TaskState, calls: int) -> Outcome | None:
+    """How a task ends whose worker is lost; None when it is to be run again."""
+    if state.cancel_requested:
+        return CANCELLED
+    crashes = count_crashes(state, calls)
+    if crashes < MAX_CRASHES:
+        return None
+    message = f"{crashes} workers were lost in a row, without a new journal entry between them"
+    error = TaskError(type="worker_lost", message=message)
+    return Outcome(status="failed", error=error, duration_ms=state.ran_ms + state.beat_ms)

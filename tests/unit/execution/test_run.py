@@ -1,5 +1,6 @@
 import json
 import logging
+import re
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -172,6 +173,25 @@ def test_an_error_of_the_provider_ends_the_task_without_its_key(
     assert "Incorrect API key" in caplog.text
     written = [outcome.model_dump_json(), caplog.text, *capfd.readouterr()]
     assert not [text for text in written if "odd" in text]
+
+
+def test_a_verbose_crew_prints_no_key_however_its_panels_break_it(
+    unauthorized: dict[str, str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    key = f"sk-proj-{'0123456789abcdef' * 10}"
+    run_crew(
+        "task-1",
+        make_crew(["A"], unauthorized),
+        "Why is the sea salt?",
+        {},
+        timeout=30,
+        read_secret={"provider": key}.__getitem__,
+        verbose=True,
+        on_event=lambda _: None,
+    )
+    printed = "".join(capfd.readouterr())
+    assert "Incorrect API key" in printed
+    assert "0123456789abcdef" not in re.sub(r"\x1b\[[0-9;]*m|[\s│]", "", printed)
 
 
 def test_a_manager_that_quotes_an_error_does_not_quote_a_key(unauthorized: dict[str, str]) -> None:

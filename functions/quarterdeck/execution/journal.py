@@ -1,0 +1,181 @@
+"""The record of every call of a task: what was called before is answered, not called again."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
+from typing import Any, Literal, NamedTuple
+
+from quarterdeck.execution.claims import Claims
+from quarterdeck.execution.fingerprint import fingerprint_code
+from quarterdeck.execution.gate import Gate, allow_all, know_no_end
+from quarterdeck.execution.journal_entry import Entry, Mark, encode_answer
+from quarterdeck.execution.journal_store import Loaded, Place, Store, spell_idempotency_key
+from quarterdeck.execution.stopping import Stop
+from quarterdeck.tasks.outcome import TaskError
+
+CLOSING_SECONDS = 30.0
+PATIENCE = 10
+
+current_journal: ContextVar["Journal"] = ContextVar("quarterdeck_journal")
+
+
+class Unclaimed(NamedTuple):
+    """A recorded call that this run has not asked for."""
+
+    name: str
+    effect: bool
+
+
+class Journal:
+    """Answers the calls of one run of a task, from any of the crew's threads.
+
+    A call is recorded before anyone uses it. The worker's `guard` is asked before each call that is
+    really made, and may raise Stop; `time_left` (seconds) bounds requests and waits. `attempts`:
+    calls that failed in a row before this run.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        guard: Callable[[], None] = allow_all,
+        attempts: int = 0,
+        *,
+        time_left: Callable[[], float] = know_no_end,
+        sleep: Callable[[float], None] = time.sleep,
+        allow_divergence: bool = False,
+        code: str | None = None,
+    ) -> None:
+        self.gate = Gate(guard, attempts, time_left, sleep)
+        self._sleep = sleep
+        self._store = store
+        self._allow_divergence = allow_divergence
+        self._code = code or fingerprint_code()
+        self._claims = Claims()
+        self._recorded: list[Place] = []
+        self._loaded = Loaded({}, {})
+        self._scrub: Callable[[str], str] = str
+
+    @contextmanager
+    def open(self, scrub: Callable[[str], str]) -> Iterator[None]:
+        """While open, calls in this context go through the journal; in the end none begins.
+
+        `scrub` takes secrets out of what is recorded, and so out of what the crew gets to see.
+        """
+        self._scrub = scrub
+        self._loaded = self._keep(self._store.load)
+        token = current_journal.set(self)
+        try:
+            yield
+        finally:
+            current_journal.reset(token)
+            self.gate.close(max(0.0, min(CLOSING_SECONDS, self.gate.time_left())))
+
+    @property
+    def stopped(self) -> Stop | None:
+        """The Stop of this run, which crewai may have swallowed."""
+        return self.gate.stopped
+
+    @property
+    def recorded(self) -> int:
+        """The calls that this run has made."""
+        return len(self._recorded)
+
+    @property
+    def replayed(self) -> int:
+        """The calls that were answered from the journal."""
+        entries = self._loaded.entries
+        return len(entries) - len(self._claims.leave_out_claimed(entries))
+
+    def unclaimed(self) -> list[Unclaimed]:
+        """What was recorded and not asked for again: after a whole run, it has diverged."""
+        return [Unclaimed(item.name, item.effect) for item in self._find_unclaimed()]
+
+    def claim(self, digest: str) -> AbstractContextManager[Place]:
+        """The call's place, which is free again if the call fails."""
+        return self._claims.claim(digest)
+
+    def find(self, place: Place) -> Entry | None:
+        """The entry of a call that was made before."""
+        found = self._loaded.entries.get(place)
+        return self._keep(lambda: self._store.read(found)) if found else None
+
+    @contextmanager
+    def enter_call(self) -> Iterator[None]:
+        """Around a call that is really made, and its record: done only with both."""
+        with self.gate.enter():
+            self._refuse_divergence()
+            yield
+            self.gate.note_success()
+
+    def record(
+        self,
+        place: Place,
+        kind: Literal["llm", "tool"],
+        name: str,
+        answer: Any,
+        *,
+        effect: bool = False,
+        usage: dict[str, Any] | None = None,
+        call_type: str | None = None,
+    ) -> Entry:
+        """What is kept of this call: the entry of whoever was first."""
+        try:
+            kept = encode_answer(answer, self._scrub)
+        except TypeError as error:
+            self.gate.stop(Stop("failed", error=TaskError(type="TypeError", message=str(error))))
+            raise
+        entry = Entry(kind, name, kept, usage, call_type, effect, self._code)
+        self._recorded.append(place)
+        return self._keep(lambda: self._store.record(place, entry))
+
+    def find_mark(self, place: Place) -> Mark | None:
+        """The mark of a call that was begun before this run."""
+        return self._loaded.marks.get(place)
+
+    def mark_started(self, place: Place, name: str) -> Mark:
+        return self._keep(lambda: self._store.mark_started(place, name, self._code))
+
+    def spell_key(self, place: Place) -> str:
+        """The idempotency key of a call without a mark."""
+        return spell_idempotency_key(self._store.task_id, place)
+
+    def _refuse_divergence(self) -> None:
+        """Stops where another release asks other things, and effects would happen again."""
+        if self._allow_divergence:
+            return
+        for _ in range(PATIENCE):
+            lost = [i.name for i in self._find_unclaimed() if i.effect and i.code != self._code]
+            if not lost:
+                return
+            # A step beside this one may be about to ask for them: replaying takes milliseconds.
+            self._sleep(0.1)
+        message = (
+            "the code has changed since this task began, and the crew no longer asks for "
+            f"what these tools have done: {', '.join(sorted(set(lost)))}"
+        )
+        self.gate.stop(Stop("diverged", error=TaskError(type="diverged", message=message)))
+
+    def _find_unclaimed(self) -> list["Recorded"]:
+        entries, marks = self._loaded
+        recorded = {
+            place: Recorded(mark.name, True, mark.code) for place, mark in marks.items()
+        } | {
+            place: Recorded(found.name, found.effect, found.code)
+            for place, found in entries.items()
+        }
+        return [recorded[place] for place in self._claims.leave_out_claimed(recorded)]
+
+    def _keep[T](self, act: Callable[[], T]) -> T:
+        """What the store says. Its errors stop the run: crewai would make the call again."""
+        try:
+            return act()
+        except Exception as error:
+            self.gate.give_up(error)
+            raise
+
+
+class Recorded(NamedTuple):
+    name: str
+    effect: bool
+    code: str

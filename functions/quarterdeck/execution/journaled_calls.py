@@ -1,0 +1,155 @@
+"""A model's `call` and `acall` by way of the journal of the run, for every class of models."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from functools import wraps
+from typing import Any
+
+from crewai.events.types.llm_events import LLMCallType
+from crewai.llms.base_llm import BaseLLM, llm_call_context
+from pydantic import BaseModel
+
+from quarterdeck.execution.journal import Journal, current_journal
+from quarterdeck.execution.journal_entry import Entry, decode_answer
+from quarterdeck.execution.journal_key import digest_request
+from quarterdeck.execution.journal_store import Place
+from quarterdeck.execution.request_limits import limit_request
+
+ARGUMENTS = (
+    "messages", "tools", "callbacks", "available_functions", "from_task", "from_agent",
+    "response_model",
+)  # fmt: skip
+"""Of `call` and `acall`, in their order."""
+
+
+class Asked:
+    """One call that is being made: what it asks, and what the provider reports of it."""
+
+    def __init__(self, llm: BaseLLM, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        given = dict(zip(ARGUMENTS, args, strict=False)) | kwargs
+        self.llm = llm
+        self.arguments: dict[str, Any] = {name: given.get(name) for name in ARGUMENTS}
+        self.response_model: type[BaseModel] | None = given.get("response_model")
+        self.usage: dict[str, Any] | None = None
+        self.call_type: str | None = None
+
+    @property
+    def digest(self) -> str:
+        asked = self.arguments
+        step, agent = asked["from_task"], asked["from_agent"]
+        asked_by = [getattr(step, "name", None) or "", getattr(agent, "role", None) or ""]
+        return digest_request(
+            self.llm, asked["messages"], asked["tools"], self.response_model, asked_by
+        )
+
+    def record(self, journal: Journal, place: Place, answer: Any) -> Entry:
+        return journal.record(
+            place, "llm", self.llm.model, answer, usage=self.usage, call_type=self.call_type
+        )
+
+    def decode(self, entry: Entry) -> Any:
+        """Made or replayed, the crew gets what is recorded: the next call asks the same."""
+        expected = self.response_model or getattr(self.llm, "response_format", None)
+        return decode_answer(entry.answer, expected if isinstance(expected, type) else None)
+
+
+asking: ContextVar[Asked | None] = ContextVar("quarterdeck_asking", default=None)
+
+
+def find_journal() -> Journal | None:
+    """The run's journal; None outside of runs, and within a call that goes through it already."""
+    return None if asking.get() else current_journal.get(None)
+
+
+def journal_call(method: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(method)
+    def call(llm: BaseLLM, *args: Any, **kwargs: Any) -> Any:
+        journal = find_journal()
+        if journal is None:
+            return method(llm, *args, **kwargs)
+        asked = Asked(llm, args, kwargs)
+        with journal.claim(asked.digest) as place:
+            entry = journal.find(place)
+            if entry is None:
+                with journal.enter_call():
+                    answer = ask(journal, asked, lambda: method(llm, *args, **kwargs))
+                    entry = asked.record(journal, place, answer)
+            else:
+                report_call(asked, entry)
+        return asked.decode(entry)
+
+    return call
+
+
+def journal_acall(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    @wraps(method)
+    async def acall(llm: BaseLLM, *args: Any, **kwargs: Any) -> Any:
+        journal = find_journal()
+        if journal is None:
+            return await method(llm, *args, **kwargs)
+        asked = Asked(llm, args, kwargs)
+        with journal.claim(asked.digest) as place:
+            entry = journal.find(place)
+            if entry is None:
+                with journal.enter_call():
+                    answer = await ask_async(journal, asked, lambda: method(llm, *args, **kwargs))
+                    entry = asked.record(journal, place, answer)
+            else:
+                report_call(asked, entry)
+        return asked.decode(entry)
+
+    return acall
+
+
+def ask(journal: Journal, asked: Asked, act: Callable[[], Any]) -> Any:
+    """The model's answer, through faults of its provider that pass."""
+    while True:
+        token = asking.set(asked)
+        try:
+            limit_request(asked.llm, journal.gate.time_left())
+            return act()
+        except Exception as error:
+            if not journal.gate.wait_out(error):
+                raise
+        finally:
+            asking.reset(token)
+
+
+async def ask_async(journal: Journal, asked: Asked, act: Callable[[], Awaitable[Any]]) -> Any:
+    while True:
+        token = asking.set(asked)
+        try:
+            limit_request(asked.llm, journal.gate.time_left())
+            return await act()
+        except Exception as error:
+            if not await asyncio.to_thread(journal.gate.wait_out, error):
+                raise
+        finally:
+            asking.reset(token)
+
+
+def note_completion(call_type: LLMCallType, usage: dict[str, Any] | None) -> bool:
+    """What the provider reports of the call in this context; False if it has done so before."""
+    asked = asking.get()
+    if asked is None:
+        return True
+    if asked.call_type is not None:
+        return False
+    asked.call_type, asked.usage = call_type.value, usage
+    return True
+
+
+def report_call(asked: Asked, entry: Entry) -> None:
+    """Tells crewai of a replayed call as its provider did: started once, completed once."""
+    arguments = dict(asked.arguments)
+    step, agent = arguments["from_task"], arguments["from_agent"]
+    del arguments["response_model"]
+    with llm_call_context():
+        asked.llm._emit_call_started_event(**arguments)
+        if entry.usage:
+            asked.llm._track_token_usage_internal(entry.usage)
+        if entry.call_type:
+            asked.llm._emit_call_completed_event(
+                entry.answer, LLMCallType(entry.call_type), step, agent, usage=entry.usage
+            )

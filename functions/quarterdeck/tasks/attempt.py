@@ -1,0 +1,157 @@
+"""One worker's run of one task, as state sees it: from its claim to its end or the next turn."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from quarterdeck.blobs import BlobStore
+from quarterdeck.errors import NotFound
+from quarterdeck.names import generate_id
+from quarterdeck.observability import logger
+from quarterdeck.systems.store import SystemStore
+from quarterdeck.table import Absent, ConditionFailed, Put, Scope, Table
+from quarterdeck.tasks.admission import admit_tasks, send_task
+from quarterdeck.tasks.ending import CANCELLED, store_outcome
+from quarterdeck.tasks.outcome import Outcome, TaskError, TaskEvent
+from quarterdeck.tasks.queue import Queue, TaskMessage, WakeMessage, WorkMessage
+from quarterdeck.tasks.states import TaskState
+from quarterdeck.tasks.store import TaskStore
+from quarterdeck.tasks.transitions import (
+    MAX_CONTINUATIONS,
+    beat_task,
+    claim_task,
+    continue_task,
+    finish_task,
+    postpone_task,
+)
+
+EVENT_DAYS = 30
+MAX_DELAY_S = 900
+
+
+class Attempt:
+    """`state` is the task's as it was claimed: nothing is written once another has its epoch.
+
+    `ran_ms` is the time since the claim, in milliseconds.
+    """
+
+    def __init__(
+        self,
+        table: Table,
+        blobs: BlobStore,
+        queue: Queue[WorkMessage],
+        clock: Callable[[], datetime],
+        scope: Scope,
+        state: TaskState,
+    ) -> None:
+        self.table = table
+        self.blobs = blobs
+        self.queue = queue
+        self.clock = clock
+        self.scope = scope
+        self.state = state
+        self.events = 0
+
+    def beat(self, ran_ms: int) -> bool:
+        """Whether a cancel was asked for; ConditionFailed when the lease is lost."""
+        item = self.table.update(beat_task(self.scope, self.state, ran_ms, self.clock()))
+        return bool(item.get("cancel_requested"))
+
+    def record_event(self, event: TaskEvent) -> None:
+        """Once: a run from the journal tells again what happened before."""
+        self.events += 1
+        expires = self.clock() + timedelta(days=EVENT_DAYS)
+        item = {"event": event.model_dump(), "expires_at": int(expires.timestamp())}
+        try:
+            key = self.scope.event_key(self.state.task_id, self.events)
+            self.table.write(Put(key, item, [Absent()]))
+        except ConditionFailed:
+            logger.debug("The event is known", task_id=self.state.task_id, number=self.events)
+
+    def end(self, outcome: Outcome, ran_ms: int) -> bool:
+        """Whether this attempt ended the task; False if it is not its own any more.
+
+        A task whose cancel was asked for meanwhile ends as cancelled.
+        """
+        outcome = outcome.model_copy(update={"duration_ms": self.state.ran_ms + ran_ms})
+        document = store_outcome(self.blobs, self.scope, self.state, outcome)
+        try:
+            self.table.write(*finish_task(self.scope, self.state, outcome, document, self.clock()))
+        except ConditionFailed:
+            return outcome.status != "cancelled" and self._yield_to_cancel(outcome, ran_ms)
+        logger.info("Ended", task_id=self.state.task_id, status=outcome.status)
+        self._admit()
+        return True
+
+    def hand_on(self, ran_ms: int) -> bool:
+        """Leaves the task to another invocation, with its slot; False as `end`."""
+        if self.state.continuations >= MAX_CONTINUATIONS:
+            message = f"the task was continued {MAX_CONTINUATIONS} times"
+            return self.end(fail("continuation_limit", message), ran_ms)
+        try:
+            self.table.write(continue_task(self.scope, self.state, ran_ms, self.clock()))
+        except ConditionFailed:
+            return self._yield_to_cancel(CANCELLED, ran_ms)
+        send_task(self.queue, self.scope, self.state.task_id, self.state.epoch)
+        return True
+
+    def postpone(self, ran_ms: int, delay_s: float, attempts: int) -> bool:
+        """Frees the slot until the provider may have recovered; False as `end`."""
+        state = self.state
+        not_before = self.clock() + timedelta(seconds=delay_s)
+        try:
+            self.table.write(*postpone_task(self.scope, state, ran_ms, attempts, not_before))
+        except ConditionFailed:
+            return self._yield_to_cancel(CANCELLED, ran_ms)
+        wake = WakeMessage(**self.scope._asdict(), crew_name=state.crew_name)
+        self.queue.send(wake, delay_s=min(MAX_DELAY_S, round(delay_s) + 1))
+        self._admit()
+        return True
+
+    def _yield_to_cancel(self, outcome: Outcome, ran_ms: int) -> bool:
+        """After a refusal: ends the task as cancelled, if a cancel was the reason."""
+        tasks = TaskStore(self.table, self.blobs)
+        now = tasks.get_state(self.scope, self.state.task_id)
+        if (now.status, now.epoch, now.cancel_requested) == ("running", self.state.epoch, True):
+            done = CANCELLED.model_copy(update={"steps": outcome.steps, "usage": outcome.usage})
+            return self.end(done, ran_ms)
+        logger.info("The task is not this worker's any more", task_id=self.state.task_id)
+        return False
+
+    def _admit(self) -> None:
+        admit_for(self.table, self.queue, self.scope, self.state.crew_name, self.clock)
+
+
+def claim(
+    table: Table,
+    blobs: BlobStore,
+    queue: Queue[WorkMessage],
+    message: TaskMessage,
+    clock: Callable[[], datetime],
+) -> Attempt | None:
+    """The task that the message is of, running under a lease; None, logged, if it is stale."""
+    scope = Scope(message.system_id, message.generation)
+    try:
+        if SystemStore(table, blobs).get(message.system_id).generation != message.generation:
+            raise NotFound("the generation is not the system's current one")
+        state = TaskStore(table, blobs).get_state(scope, message.task_id)
+        if (state.status, state.epoch) != ("dispatched", message.epoch):
+            raise NotFound(f"the task is {state.status} with epoch {state.epoch}")
+        item = table.update(claim_task(scope, state, generate_id(), clock()))
+    except (ConditionFailed, NotFound) as refusal:
+        logger.info("Not ours to run", **message.model_dump(), reason=str(refusal))
+        return None
+    return Attempt(table, blobs, queue, clock, scope, TaskState.model_validate(item))
+
+
+def admit_for(
+    table: Table, queue: Queue[WorkMessage], scope: Scope, crew: str, clock: Callable[[], datetime]
+) -> None:
+    """Admits after what is done is done: the monitor admits what this cannot."""
+    try:
+        admit_tasks(table, queue, scope, crew, clock)
+    except Exception:
+        logger.exception("Admission failed", crew=crew)
+
+
+def fail(kind: str, message: str) -> Outcome:
+    return Outcome(status="failed", error=TaskError(type=kind, message=message))

@@ -1,0 +1,51 @@
+"""Ends that are not a worker's: cancel, and what every end shares."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from quarterdeck.blobs import BlobStore
+from quarterdeck.errors import Conflict
+from quarterdeck.table import ConditionFailed, Scope, Table
+from quarterdeck.tasks.outcome import Outcome, TaskError
+from quarterdeck.tasks.states import TERMINAL, TaskState
+from quarterdeck.tasks.store import TaskStore
+from quarterdeck.tasks.transitions import cancel_task, request_cancel
+
+CANCELLED = Outcome(
+    status="cancelled", error=TaskError(type="cancelled", message="a caller cancelled the task")
+)
+CANCEL_ATTEMPTS = 10
+
+
+def store_outcome(
+    blobs: BlobStore, scope: Scope, state: TaskState, outcome: Outcome
+) -> dict[str, Any]:
+    """The outcome's document. Each epoch has its own place: one end cannot change another's."""
+    key = f"{scope.blob_prefix}/{state.task_id}/end-{state.epoch}.json"
+    return blobs.store_document(key, outcome.model_dump_json())
+
+
+def stop_task(
+    table: Table, blobs: BlobStore, scope: Scope, task_id: str, clock: Callable[[], datetime]
+) -> TaskState:
+    """The task's state after it: cancelled, or running with the flag that its worker looks for.
+
+    Conflict for a task that has ended. A task that changes meanwhile is looked at again.
+    """
+    tasks = TaskStore(table, blobs)
+    for _ in range(CANCEL_ATTEMPTS):
+        state = tasks.get_state(scope, task_id)
+        if state.status in TERMINAL:
+            raise Conflict(f"the task is {state.status}: it cannot be cancelled any more")
+        try:
+            if state.status == "running":
+                table.write(request_cancel(scope, state))
+            else:
+                outcome = CANCELLED.model_copy(update={"duration_ms": state.ran_ms})
+                document = store_outcome(blobs, scope, state, outcome)
+                table.write(*cancel_task(scope, state, outcome, document, clock()))
+        except ConditionFailed:
+            continue
+        return tasks.get_state(scope, task_id)
+    raise Conflict("the task changes too fast to be cancelled: try again")

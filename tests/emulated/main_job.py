@@ -1,0 +1,66 @@
+"""What the emulated tests do over and over: deploy, submit, wait; a model that waits for them."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from infra.local.api import Api
+from quarterdeck.tasks.states import TERMINAL
+from tests.openai_server import Body, Message
+
+ENDS_S = 90.0
+
+
+def deploy(api: Api, configuration: dict[str, Any]) -> str:
+    answer = api.post("/crews", configuration, {"Prefer": "wait=10"})
+    system_id: str = answer.json["system_id"]
+    poll(lambda: api.get(f"/crews/{system_id}").json["state"], {"active", "failed"})
+    return system_id
+
+
+def submit(api: Api, system_id: str, **request: Any) -> str:
+    answer = api.post(f"/crews/{system_id}/tasks", {"crew_name": "research"} | request)
+    assert answer.status == 202, answer
+    task_id: str = answer.json["task_id"]
+    return task_id
+
+
+def wait(api: Api, system_id: str, task_id: str) -> Any:
+    poll(lambda: api.get(f"/crews/{system_id}/tasks/{task_id}").json["status"], set(TERMINAL))
+    return api.get(f"/crews/{system_id}/tasks/{task_id}").json
+
+
+def poll(read: Callable[[], str], until: set[str]) -> None:
+    deadline = time.monotonic() + ENDS_S
+    while (value := read()) not in until:
+        assert time.monotonic() < deadline, f"{value} after {ENDS_S} s"
+        time.sleep(0.2)
+
+
+def read_running(api: Api, system_id: str) -> int:
+    crews = api.get(f"/crews/{system_id}").json["crews"]
+    running: int = crews[0]["running"]
+    return running
+
+
+class Provider:
+    """A model server that answers those who ask for BLOCK only when it is released."""
+
+    def __init__(self) -> None:
+        self.released = threading.Event()
+        self.calls = 0
+        self.at_once = 0
+        self.most_at_once = 0
+        self._lock = threading.Lock()
+
+    def answer(self, body: Body) -> Message:
+        with self._lock:
+            self.calls += 1
+            self.at_once += 1
+            self.most_at_once = max(self.most_at_once, self.at_once)
+        if "BLOCK" in str(body["messages"]):
+            self.released.wait(ENDS_S)
+        with self._lock:
+            self.at_once -= 1
+        return {"role": "assistant", "content": "Thought: I know.\nFinal Answer: Done."}

@@ -1,0 +1,139 @@
+"""A process that has crewai loaded, and forks for each run: the one that is killed.
+
+Reads orders and writes what came of them, one JSON object a line.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import boto3
+from crewai import Crew, Process
+
+from quarterdeck.blobs import BlobStore
+from quarterdeck.execution.journal import Journal
+from quarterdeck.execution.journal_entry import Entry, Mark
+from quarterdeck.execution.journal_store import JournalStore, Place
+from quarterdeck.execution.journaled_tool import JournaledTool, make_tool
+from quarterdeck.table import Scope, Table
+from tests.unit.execution.journals import (
+    Letter,
+    make_agent,
+    make_crew,
+    make_task,
+    run_journaled,
+)
+
+KILLED = 9
+
+
+def make_letters(path: str) -> JournaledTool:
+    """A tool that adds a line to the file for each letter."""
+
+    def send(arguments: Mapping[str, Any], key: str) -> str:
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(json.dumps([arguments["address"], key]) + "\n")
+        return f"Sent to {arguments['address']}."
+
+    return make_tool(
+        "send_letter", "Sends a letter.", Letter, send, has_effect=True, in_doubt="repeat"
+    )
+
+
+def build(process: str, url: str, effects: str) -> Crew:
+    """Three agents, four steps, a tool with an effect; in a sequential crew one step aside."""
+    writer = make_agent(url, "Writer", tools=[make_letters(effects)])
+    agents = [writer, make_agent(url, "Critic"), make_agent(url, "Editor")]
+    if process == "hierarchical":
+        manager = make_agent(url, "Manager", allow_delegation=True)
+        tasks = [make_task(agents[n % 3], f"Work {n}.", name=f"s{n}") for n in range(4)]
+        return make_crew(agents, tasks, process=Process.hierarchical, manager_agent=manager)
+    first = make_task(agents[0], "Write to the first.", name="first")
+    aside = make_task(agents[1], "Judge it.", name="aside", async_execution=True, context=[first])
+    beside = make_task(agents[0], "Write more.", name="beside", async_execution=True)
+    last = make_task(agents[2], "Put it together.", name="last", context=[aside, beside])
+    return make_crew(agents, [first, aside, beside, last])
+
+
+class Executioner:
+    """Kills this process at a point: (phase, the how-manieth time that it is reached)."""
+
+    def __init__(self, point: tuple[str, int] | None, report: int) -> None:
+        self.point = point
+        self.report = report
+        self.reached = {"before": 0, "marked": 0, "between": 0, "after": 0}
+        self.journal: Journal | None = None
+
+    def reach(self, phase: str) -> None:
+        self.reached[phase] += 1
+        if self.journal is not None and self.point == (phase, self.reached[phase]):
+            in_flight = self.journal.gate._in_flight
+            os.write(self.report, json.dumps({"in_flight": in_flight}).encode())
+            os._exit(KILLED)
+
+
+class DeadlyStore(JournalStore):
+    executioner: Executioner
+
+    def record(self, place: Place, entry: Entry) -> Entry:
+        self.executioner.reach("between")
+        kept = super().record(place, entry)
+        self.executioner.reach("after")
+        return kept
+
+    def mark_started(self, place: Place, name: str, code: str) -> Mark:
+        mark = super().mark_started(place, name, code)
+        self.executioner.reach("marked")
+        return mark
+
+
+def run(order: dict[str, Any], table: Table, blobs: BlobStore, report: int) -> None:
+    point = order["point"] and (order["point"][0], order["point"][1])
+    executioner = Executioner(point, report)
+    store = DeadlyStore(table, blobs, Scope("system", 1), order["task_id"])
+    store.executioner = executioner
+    journal = Journal(store, lambda: executioner.reach("before"))
+    executioner.journal = journal
+    ran = run_journaled(build(order["process"], order["url"], order["effects"]), journal)
+    result = {
+        "output": ran.output,
+        "steps": [step.model_dump() for step in ran.steps],
+        "usage": ran.usage.model_dump(),
+        "reached": executioner.reached,
+        "replayed": journal.replayed,
+        "unclaimed": journal.unclaimed(),
+    }
+    os.write(report, json.dumps(result).encode())
+
+
+def fork(order: dict[str, Any], table: Table, blobs: BlobStore) -> dict[str, Any]:
+    read, report = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(read)
+        silence = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(silence, 1)
+        try:
+            run(order, table, blobs, report)
+        except BaseException as error:
+            os.write(report, json.dumps({"error": repr(error)}).encode())
+        os._exit(0)
+    os.close(report)
+    with os.fdopen(read) as said:
+        text = said.read()
+    os.waitpid(child, 0)
+    return dict(json.loads(text))
+
+
+def main() -> None:
+    endpoint = sys.argv[1]
+    table = Table(boto3.client("dynamodb", endpoint_url=endpoint), "quarterdeck")
+    blobs = BlobStore(boto3.client("s3", endpoint_url=endpoint), "quarterdeck")
+    for line in sys.stdin:
+        print(json.dumps(fork(json.loads(line), table, blobs)), flush=True)
+
+
+if __name__ == "__main__":
+    main()

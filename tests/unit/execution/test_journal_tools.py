@@ -1,0 +1,209 @@
+"""A tool's effect happens once, or again with the same key where it cannot be known."""
+
+import json
+from typing import Any
+
+import pytest
+from crewai import Crew
+
+from quarterdeck.execution.journal import Journal
+from quarterdeck.execution.journal_store import MemoryStore
+from quarterdeck.execution.journaled_tool import InDoubt, ToolFailed, make_tool
+from quarterdeck.execution.run import run_crew
+from quarterdeck.execution.stopping import Stop
+from tests.openai_server import Body, Message, OpenAIServer
+from tests.unit.execution.configurations import make_crew as configure_crew
+from tests.unit.execution.journals import (
+    Letter,
+    call_tools,
+    copy_store,
+    make_agent,
+    make_crew,
+    make_letters,
+    make_task,
+    run_journaled,
+    say,
+)
+
+
+def ask_for_a_letter(body: Body) -> Message:
+    last = body["messages"][-1]
+    return say(last["content"]) if last["role"] == "tool" else call_tools(("a", "Rome"))
+
+
+def build(url: str, tool: Any) -> Crew:
+    agent = make_agent(url, tools=[tool])
+    return make_crew([agent], [make_task(agent, name="s")])
+
+
+def run_doubtful(in_doubt: InDoubt, *, has_effect: bool = True) -> tuple[list[Any], str | Stop]:
+    """A crew whose worker died after the act and before its record; with what came of it."""
+    store, sent = MemoryStore("task-1"), []  # type: tuple[MemoryStore, list[tuple[str, str]]]
+    with OpenAIServer(ask_for_a_letter) as server:
+        tool = make_letters(sent, in_doubt, has_effect=has_effect)
+        run_journaled(build(server.url, tool), Journal(store))
+        try:
+            again = Journal(copy_store(store, 1))
+            return sent, run_journaled(build(server.url, tool), again).output
+        except Stop as stop:
+            return sent, stop
+
+
+def test_a_call_in_doubt_is_repeated_with_the_same_key() -> None:
+    sent, output = run_doubtful("repeat")
+    assert output == "Sent to Rome."
+    assert len(sent) == 2
+    assert len(set(sent)) == 1
+    assert sent[0][1].startswith("task-1-")
+
+
+@pytest.mark.parametrize(
+    ("in_doubt", "reason"), [("fail", "not to be repeated"), ("ask", "a person must decide")]
+)
+def test_a_call_in_doubt_can_end_the_task(in_doubt: InDoubt, reason: str) -> None:
+    sent, stop = run_doubtful(in_doubt)
+    assert len(sent) == 1
+    assert isinstance(stop, Stop)
+    assert stop.reason == "failed"
+    assert stop.error
+    assert stop.error.type == "in_doubt"
+    assert "'send_letter'" in stop.error.message
+    assert reason in stop.error.message
+
+
+def test_a_tool_without_effect_is_never_in_doubt() -> None:
+    sent, output = run_doubtful("fail", has_effect=False)
+    assert (len(sent), output) == (2, "Sent to Rome.")
+
+
+def test_the_mark_is_there_before_the_act() -> None:
+    store = MemoryStore()
+
+    def send(*_: Any) -> str:
+        return f"{len(store.marks)} marks, {len(store.entries)} entries"
+
+    tool = make_tool("send_letter", "Sends.", Letter, send, has_effect=True, in_doubt="fail")
+    with OpenAIServer(ask_for_a_letter) as server:
+        assert run_journaled(build(server.url, tool), Journal(store)).output == "1 marks, 1 entries"
+
+
+def test_what_a_tool_raised_is_kept_and_it_is_not_called_again() -> None:
+    store, calls = MemoryStore(), []
+
+    def send(*_: Any) -> str:
+        calls.append("sent")
+        raise RuntimeError("the post office is closed")
+
+    tool = make_tool("send_letter", "Sends.", Letter, send, has_effect=True, in_doubt="fail")
+    with OpenAIServer(ask_for_a_letter) as server:
+        first = run_journaled(build(server.url, tool), Journal(store))
+        assert run_journaled(build(server.url, tool), Journal(store)) == first
+    assert "RuntimeError: the post office is closed" in first.output
+    assert calls == ["sent"]
+
+
+def test_a_failed_call_gives_its_number_back() -> None:
+    store = MemoryStore()
+    journal = Journal(store)
+    with pytest.raises(ZeroDivisionError), journal.claim("digest"):
+        _ = 1 / 0
+    with journal.claim("digest") as place:
+        assert place.occurrence == 0
+    with journal.claim("digest") as place:
+        assert place.occurrence == 1
+
+
+def test_a_failed_tool_says_so_in_its_own_words() -> None:
+    def fail(*_: Any) -> str:
+        raise ValueError("no such address")
+
+    tool = make_tool("t", "Fails.", Letter, fail, has_effect=False, in_doubt="repeat")
+    with Journal(MemoryStore()).open(str), pytest.raises(ToolFailed, match="ValueError: no such"):
+        tool.run(address="Rome")
+
+
+def test_a_secret_that_a_tool_tells_is_neither_kept_nor_told_on() -> None:
+    store = MemoryStore()
+
+    def send(*_: Any) -> str:
+        return "The key is sk-12345678."
+
+    def scrub(text: str) -> str:
+        return text.replace("sk-12345678", "[secret]")
+
+    tool = make_tool("send_letter", "Sends.", Letter, send, has_effect=True, in_doubt="fail")
+    with OpenAIServer(ask_for_a_letter) as server:
+        first = run_journaled(build(server.url, tool), Journal(store), scrub)
+        asked = len(server.requests)
+        assert run_journaled(build(server.url, tool), Journal(store), scrub) == first
+        assert "sk-1" not in json.dumps(server.requests)
+    assert len(server.requests) == asked
+    assert first.output == "The key is [secret]."
+    assert "sk-1" not in "".join(store.entries.values())
+
+
+def test_a_secret_that_a_model_tells_is_not_kept() -> None:
+    store, key = MemoryStore(), 'sk-"odd"-key-1234'
+    with OpenAIServer(lambda _: say(f"I was asked with {key}.")) as server:
+        llm = {"model": "openai/gpt", "base_url": server.url, "secret": "provider"}
+        outcome = run_crew(
+            "task-1", configure_crew(["A", "B"], llm), "Why?", {},
+            timeout=30, read_secret=lambda _: key, verbose=False, on_event=lambda _: None,
+            journal=Journal(store),
+        )  # fmt: skip
+        assert "odd" not in json.dumps(server.requests)
+    assert outcome.output == "I was asked with [secret provider]."
+    assert len(store.entries) == 2
+    assert "odd" not in "".join(store.entries.values())
+
+
+def run_release(store: MemoryStore, code: str, prompt: str, *, allow: bool = False) -> Journal:
+    """The crew with this prompt, as the release of this code would run it."""
+    journal = Journal(store, code=code, allow_divergence=allow)
+    with OpenAIServer(ask_for_a_letter) as server:
+        agent = make_agent(server.url, tools=[make_letters([])])
+        crew = make_crew([agent], [make_task(agent, prompt, name="s")])
+        run_journaled(crew, journal)
+    return journal
+
+
+def test_another_release_does_not_repeat_an_effect_that_it_no_longer_asks_for() -> None:
+    store = MemoryStore()
+    run_release(store, "one", "Write.")
+    with pytest.raises(Stop) as stopped:
+        run_release(store, "two", "Write well.")
+    assert stopped.value.reason == "diverged"
+    assert stopped.value.error
+    assert "send_letter" in stopped.value.error.message
+    allowed = run_release(store, "two", "Write well.", allow=True)
+    assert (allowed.recorded, allowed.replayed) == (2, 1)
+
+
+def test_what_the_same_release_no_longer_asks_for_is_reported() -> None:
+    store = MemoryStore()
+    run_release(store, "one", "Write.")
+    journal = run_release(store, "one", "Write well.")
+    assert {(item.name, item.effect) for item in journal.unclaimed()} == {("gpt", False)}
+    assert len(journal.unclaimed()) == 2
+
+
+def test_an_effect_that_a_step_aside_still_asks_for_has_not_diverged() -> None:
+    """The other step replays its letter while this one is at a call that is new."""
+    store, sent = MemoryStore(), []  # type: tuple[MemoryStore, list[tuple[str, str]]]
+    letter = make_letters(sent)
+
+    def ask(journal: Journal) -> str:
+        with journal.open(str):
+            return str(letter.run(address="Rome"))
+
+    assert ask(Journal(store, code="one")) == "Sent to Rome."
+
+    def replay_meanwhile(_: float) -> None:
+        if journal.unclaimed():
+            letter.run(address="Rome")
+
+    journal = Journal(store, code="two", sleep=replay_meanwhile)
+    with journal.open(str), journal.enter_call():
+        pass
+    assert journal.unclaimed() == []
+    assert len(sent) == 1

@@ -1,0 +1,218 @@
+"""A real crew under the real worker, on moto: cut short, hanging, refused, cancelled."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+import pytest
+
+from quarterdeck.execution.lease import Limits
+from quarterdeck.execution.worker import Worker
+from quarterdeck.execution.workspace import Workspace
+from quarterdeck.http.services import Services
+from quarterdeck.names import generate_id, read_clock
+from quarterdeck.systems.configuration import SystemConfiguration
+from quarterdeck.systems.store import FIRST, System
+from quarterdeck.tasks.admission import admit_tasks
+from quarterdeck.tasks.ending import stop_task
+from quarterdeck.tasks.queue import TaskMessage
+from quarterdeck.tasks.store import TaskView
+from quarterdeck.tasks.submission import TaskRequest, accept_task, retry_task
+from tests import systems
+from tests.openai_server import Body, Message, OpenAIServer
+
+STEPS = ("gather", "weigh", "draft", "polish")
+
+
+def answer(body: Body) -> Message:
+    """Names the step that it was asked for."""
+    asked = str(body["messages"][-1]["content"])
+    step = next(step for step in STEPS if f"Do {step}" in asked)
+    return {"role": "assistant", "content": f"Thought: I know.\nFinal Answer: Did {step}."}
+
+
+def deploy(services: Services, url: str) -> System:
+    llm = {"model": "openai/local", "base_url": url}
+    tasks = [{"name": s, "description": f"Do {s}: {{description}}", "agent": "A"} for s in STEPS]
+    crew = systems.crew(agents=[systems.agent("A", llm=llm)], tasks=tasks)
+    configuration = SystemConfiguration.model_validate(systems.system(crews=[crew]))
+    store = services.systems
+    system = store.create(generate_id(), configuration, read_clock())
+    deployment = store.get_deployment(system.system_id, FIRST)
+    assert store.activate(system, deployment, configuration.crews, read_clock())
+    return store.get(system.system_id)
+
+
+class Site:
+    """One system on moto, and a worker that takes its messages one after the other."""
+
+    def __init__(self, services: Services, url: str, **change: Any) -> None:
+        self.services = services
+        self.system = deploy(services, url)
+        self.worker = Worker(
+            table=services.table,
+            blobs=services.blobs,
+            queue=services.task_queue,
+            read_secret=lambda name: name,
+            verbose=False,
+            clock=read_clock,
+            workspace=Workspace(),
+            **change,
+        )
+
+    def submit(self, **change: Any) -> str:
+        request = TaskRequest.model_validate({"description": "x", "crew_name": "research"} | change)
+        services = self.services
+        state = accept_task(services.table, services.blobs, self.system, request, read_clock())
+        self.admit()
+        return state.task_id
+
+    def admit(self) -> None:
+        services, scope = self.services, self.system.scope
+        admit_tasks(services.table, services.task_queue, scope, "research", read_clock)
+
+    def take(self) -> TaskMessage | None:
+        """The next message of the queue."""
+        sqs, url = boto3.client("sqs"), self.services.task_queue.url
+        messages = sqs.receive_message(QueueUrl=url).get("Messages", [])
+        for message in messages:
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+            return TaskMessage.model_validate_json(message["Body"])
+        return None
+
+    def work(self, left: Callable[[], float] = lambda: 900.0) -> None:
+        """Handles messages until there are none."""
+        while message := self.take():
+            self.worker.handle(message, left)
+
+    def view(self, task_id: str) -> TaskView:
+        return self.services.tasks.get_view(self.system.scope, task_id)
+
+
+def test_a_task_that_is_cut_short_goes_on_without_a_repeated_call(services: Services) -> None:
+    with OpenAIServer(answer) as server:
+        site = Site(services, server.url)
+        task_id = site.submit()
+        invocations = 0
+        while message := site.take():
+            asked = len(server.requests)
+
+            def left(asked: int = asked) -> float:
+                """Time for one call in each invocation."""
+                return 900.0 if len(server.requests) == asked else 30.0
+
+            site.worker.handle(message, left)
+            invocations += 1
+    view = site.view(task_id)
+    assert len(server.requests) == len(STEPS)
+    assert (view.status, view.continuations) == ("succeeded", invocations - 1)
+    assert invocations == len(STEPS)
+    assert [step.output for step in view.steps] == [f"Did {step}." for step in STEPS]
+    assert view.usage
+    assert view.usage.requests == len(STEPS)
+
+
+def test_a_call_that_hangs_is_given_up_and_the_task_continued(services: Services) -> None:
+    release, ended = threading.Event(), threading.Event()
+    hangs = [True]
+
+    def hang_once(body: Body) -> Message:
+        if hangs and hangs.pop():
+            release.wait(30)
+        return answer(body)
+
+    left = [900.0]
+    with OpenAIServer(hang_once) as server:
+        limits = Limits(beat=0.05)
+        site = Site(services, server.url, limits=limits, end_process=ended.set)
+        task_id = site.submit()
+        running = threading.Thread(target=lambda: site.work(lambda: left[0]), daemon=True)
+        running.start()
+        while not server.requests:
+            threading.Event().wait(0.01)
+        left[0] = 10.0
+        assert ended.wait(20)
+        assert site.view(task_id).status == "dispatched"
+        left[0] = 900.0
+        release.set()
+        running.join(60)
+    assert site.view(task_id).status == "succeeded"
+    assert site.view(task_id).continuations == 1
+
+
+def test_a_cancelled_task_makes_no_further_call(services: Services) -> None:
+    site: Site
+
+    def cancel_at_the_second(body: Body) -> Message:
+        if len(server.requests) == 2:
+            stop_task(services.table, services.blobs, site.system.scope, task_id, read_clock)
+        return answer(body)
+
+    with OpenAIServer(cancel_at_the_second) as server:
+        site = Site(services, server.url, limits=Limits(fresh=0.0))
+        task_id = site.submit()
+        site.work()
+    view = site.view(task_id)
+    assert (view.status, len(server.requests)) == ("cancelled", 2)
+    assert view.usage
+    assert view.usage.requests == 2
+
+
+def test_a_retry_pays_for_no_call_again(services: Services) -> None:
+    failing = [True]
+
+    def fail_at_draft(body: Body) -> Message:
+        if failing and "Do draft" in str(body["messages"][-1]["content"]):
+            raise ConnectionResetError
+        return answer(body)
+
+    with OpenAIServer(fail_at_draft) as server:
+        site = Site(services, server.url, limits=Limits(fresh=0.0))
+        task_id = site.submit()
+        stop_when_two_are_done(site, server, task_id)
+        failing.clear()
+        asked = len(server.requests)
+        new = retry_task(services.table, services.blobs, site.system, task_id, read_clock())
+        site.admit()
+        site.work()
+    assert site.view(new.task_id).status == "succeeded"
+    assert site.view(new.task_id).retry_of == task_id
+    assert len(server.requests) - asked == 2
+
+
+def stop_when_two_are_done(site: Site, server: OpenAIServer, task_id: str) -> None:
+    """Lets the task run into the provider's fault, and cancels it there."""
+    services = site.services
+
+    def cancel() -> None:
+        while len(server.requests) < 3:
+            threading.Event().wait(0.01)
+        stop_task(services.table, services.blobs, site.system.scope, task_id, read_clock)
+
+    canceller = threading.Thread(target=cancel, daemon=True)
+    canceller.start()
+    site.work()
+    canceller.join()
+    assert site.view(task_id).status == "cancelled"
+
+
+def test_a_workspace_leaves_nothing(
+    services: Services, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    with OpenAIServer(answer) as server:
+        site = Site(services, server.url)
+        task_id = site.submit()
+        site.work()
+    assert site.view(task_id).status == "succeeded"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("served", "memory_mb"), [(500, None), (1, 1)])
+def test_a_worn_out_process_is_replaced(served: int, memory_mb: int | None) -> None:
+    workspace = Workspace(memory_mb)
+    workspace.served = served
+    assert workspace.is_worn_out()
+    assert not Workspace().is_worn_out()

@@ -1,0 +1,14 @@
+"""No task lost, one end each, slots exact: whatever fails, whoever is slow."""
+
+import os
+
+from hypothesis import settings
+
+from tests.task_life import TaskLife
+
+PROVE = bool(os.environ.get("QUARTERDECK_PROVE"))
+
+TestTaskLife = TaskLife.TestCase
+TestTaskLife.settings = settings(
+    max_examples=3000 if PROVE else 200, stateful_step_count=60 if PROVE else 40, deadline=None
+)
