@@ -5,12 +5,12 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import yaml
 from pydantic import ValidationError
 
 from quarterdeck.execution.environment import prepare_process
+from quarterdeck.execution.workspace import Workspace
 from quarterdeck.faults import read_faults
 from quarterdeck.systems.configuration import Crew, SystemConfiguration
 from quarterdeck.tasks.outcome import Outcome, StepEvent, StepStarted
@@ -102,9 +102,8 @@ def explain(error: Exception, file: Path) -> list[str]:
 
 
 def rehearse(crew: Crew, description: str, inputs: dict[str, str], *, verbose: bool) -> Outcome:
-    """Runs the crew with crewai's own files in a directory that goes with it."""
-    with TemporaryDirectory(prefix="quarterdeck-") as storage:
-        os.environ["CREWAI_STORAGE_DIR"] = storage
+    """Runs the crew as a worker does: in a directory of its own, gone after it."""
+    with Workspace().open_for("local"):
         prepare_process()
         # Not before the process is prepared: crewai reads the environment at its import.
         from quarterdeck.execution.run import run_crew

@@ -127,13 +127,18 @@ def read_sentences(wish: Wish, sources: Sequence[Source]) -> list[Sentence]:
 
 
 def split_request(text: str) -> tuple[str, str]:
-    """The short paragraphs that a text opens with say what is asked; the rest is material."""
+    """The short paragraphs that a text opens with say what is asked; the rest is material.
+
+    Of a text that is short all over, the first one asks.
+    """
     paragraphs = [part.strip() for part in PARAGRAPHS.split(text) if part.strip()]
     opening = 0
     for paragraph in paragraphs:
         if len(paragraph) > LONGEST_REQUEST or HEADING.match(paragraph):
             break
         opening += 1
+    if opening == len(paragraphs) > 1:
+        opening = 1  # Short material: the first paragraph asks.
     if opening == 0 and paragraphs:
         return next(split_sentences(paragraphs[0]), ""), "\n\n".join(paragraphs)
     return "\n\n".join(paragraphs[:opening]), "\n\n".join(paragraphs[opening:])
