@@ -1,5 +1,6 @@
 """The process that crewai runs in. Imports nothing of crewai, which reads this at its import."""
 
+import logging
 import os
 from pathlib import Path
 
@@ -21,6 +22,10 @@ def prepare_process() -> None:
     os.environ.update(TELEMETRY_OFF)
     for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
+    if not logging.root.handlers:
+        # crewai logs by `logging.info`, which would give the root logger a handler that prints
+        # every line of ours once more.
+        logging.root.addHandler(logging.NullHandler())
 
 
 def is_writable(home: str | None) -> bool:

@@ -21,6 +21,7 @@ from quarterdeck.table import (
     parse_task_key,
 )
 from quarterdeck.tasks.admission import admit_tasks, send_task
+from quarterdeck.tasks.attempt import admit_for
 from quarterdeck.tasks.ending import CANCELLED, store_outcome
 from quarterdeck.tasks.outcome import Outcome, TaskError
 from quarterdeck.tasks.queue import Queue, WorkMessage
@@ -90,7 +91,7 @@ class Upkeep:
             send_task(self.queue, scope, task_id, state.epoch)
             return "resent"
         self._reap(scope, state)
-        admit_tasks(self.table, self.queue, scope, state.crew_name, self.clock)
+        admit_for(self.table, self.queue, scope, state.crew_name, self.clock)
         return "reaped"
 
     def _reap(self, scope: Scope, state: TaskState) -> None:
