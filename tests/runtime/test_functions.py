@@ -69,7 +69,7 @@ def test_a_system_is_deployed_and_runs_a_task(
     assert "A lighthouse guides ships at night." in task["result"]["output"]
     assert task["rehearsal"] is True
     assert worker.invoke(message) is None
-    assert start("monitor").invoke({}) == {"resent": 0, "admitted": 0}
+    assert start("monitor").invoke({}) == {"resent": 0, "reaped": 0, "admitted": 0}
 
 
 def test_the_authorizer_knows_the_admin_key(start: Callable[[str], FunctionProcess]) -> None:

@@ -55,8 +55,9 @@ def test_the_bucket_is_private_encrypted_and_versioned(assembly: Assembly) -> No
     [rule] = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
     [key] = assembly.find("AWS::KMS::Key")
     assert rule["ServerSideEncryptionByDefault"]["KMSMasterKeyID"] == {"Fn::GetAtt": [key, "Arn"]}
-    [lifecycle] = bucket["LifecycleConfiguration"]["Rules"]
-    assert {"NoncurrentVersionExpiration", "AbortIncompleteMultipartUpload"} <= set(lifecycle)
+    every, of_tasks = bucket["LifecycleConfiguration"]["Rules"]
+    assert {"NoncurrentVersionExpiration", "AbortIncompleteMultipartUpload"} <= set(every)
+    assert (of_tasks["Prefix"], of_tasks["ExpirationInDays"]) == ("blobs/tasks/", 120)
 
 
 def test_production_retains_what_it_holds(production: Assembly, development: Assembly) -> None:

@@ -139,7 +139,6 @@ def test_queues_start_one_function_for_one_message(
     }
     for source in sources.values():
         assert source["BatchSize"] == 1
-        assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
         assert "MaximumBatchingWindowInSeconds" not in source
 
 
