@@ -17,6 +17,7 @@ from tests.dynamodb_rules import (
     check_index_types,
     check_write,
     holds,
+    is_small,
     measure_item,
     normalize_item,
     read_value,
@@ -220,7 +221,8 @@ def check_transaction(writes: Writes) -> None:
         check_write(verb, request)
     if len({find_place(verb, request) for verb, request in writes}) < len(writes):
         raise Invalid("Transaction request cannot include multiple operations on one item")
-    if sum(measure_request(request) for _, request in writes) > TRANSACTION_BYTES:
+    sized = [request for _, request in writes if not is_small(request)]
+    if sum(measure_request(request) for request in sized) > TRANSACTION_BYTES:
         raise Invalid("Transaction request exceeds the 4MB transaction size limit")
 
 
@@ -276,10 +278,10 @@ def cut_page(items: Sequence[Record], limit: int | None) -> tuple[list[Record], 
     page: list[Record] = []
     size = 0
     for item in items:
-        if page and size + measure_item(item) > PAGE_BYTES:
+        size += len(str(item)) if is_small(item) else measure_item(item)
+        if page and size > PAGE_BYTES:
             return page, False
         page.append(item)
-        size += measure_item(item)
         if len(page) == limit or size >= PAGE_BYTES:
             return page, False
     return page, True

@@ -1,0 +1,163 @@
+"""Two calls of services at once, from each state of a task: every place where they can meet."""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from tests.task_play import Play
+from tests.task_world import FAULTS, SMOOTH, Fault, Plan
+
+type Step = Callable[[Play, Plan], object]
+type Start = Callable[[Play], object]
+
+
+def queue_two(play: Play) -> None:
+    """With a free slot: whoever was to admit them did not live to."""
+    for priority in ("low", "high"):
+        play.submit(Plan("crash after"), priority=priority)
+
+
+def dispatch(play: Play) -> None:
+    """A high and a low task wait for the slot that it holds."""
+    play.scale(1)
+    for priority in ("high", "low", "high"):
+        play.submit(priority=priority)
+
+
+def run(play: Play) -> None:
+    dispatch(play)
+    play.deliver()
+
+
+def lose(play: Play) -> None:
+    run(play)
+    play.advance(121)
+
+
+def lose_again(play: Play) -> None:
+    play.scale(1)
+    play.submit()
+    for _ in range(2):
+        play.deliver()
+        play.advance(121)
+        play.monitor()
+    play.deliver()
+    play.advance(121)
+
+
+def then(start: Start, *more: Start) -> Start:
+    def go(play: Play) -> None:
+        for each in (start, *more):
+            each(play)
+
+    return go
+
+
+STARTS: dict[str, Start] = {
+    "queued": queue_two,
+    "dispatched": dispatch,
+    "undelivered": then(dispatch, lambda play: play.advance(601)),
+    "running": run,
+    "cancelling": then(run, lambda play: play.cancel(number=-1)),
+    "lost": lose,
+    "lost for the third time": lose_again,
+    "lost and cancelling": then(lose_again, lambda play: play.cancel()),
+    "reaped": then(lose, lambda play: play.monitor()),
+    "handed on": then(run, lambda play: play.hand_on()),
+    "running elsewhere": then(run, lambda play: play.hand_on(), lambda play: play.deliver()),
+    "put off": then(run, lambda play: play.scale(2), lambda play: play.postpone()),
+    "due again": then(
+        run, lambda play: play.postpone(), lambda play: play.scale(2), lambda play: play.advance(4)
+    ),
+    "ended": then(run, lambda play: play.finish(outcome="failed")),
+}
+
+STEPS: dict[str, Step] = {
+    "submit": lambda play, plan: play.submit(plan),
+    "admit": lambda play, plan: play.admit(plan),
+    "deliver": lambda play, plan: play.deliver(plan),
+    "deliver first": lambda play, plan: play.deliver(plan, -1),
+    "beat": lambda play, plan: play.beat(plan),
+    "finish": lambda play, plan: play.finish(plan),
+    "finish first": lambda play, plan: play.finish(plan, -1),
+    "hand on": lambda play, plan: play.hand_on(plan),
+    "hand on first": lambda play, plan: play.hand_on(plan, -1),
+    "put off": lambda play, plan: play.postpone(plan),
+    "put off first": lambda play, plan: play.postpone(plan, -1, 0.0),
+    "cancel": lambda play, plan: play.cancel(plan),
+    "cancel first": lambda play, plan: play.cancel(plan, -1),
+    "retry first": lambda play, plan: play.retry(plan, -1),
+    "monitor": lambda play, plan: play.monitor(plan),
+}
+
+MEANWHILE: dict[str, tuple[str, ...]] = {
+    **{name: (name,) for name in STEPS},
+    "deliver, hand on": ("deliver first", "hand on"),
+    "deliver, put off": ("deliver first", "put off"),
+    "deliver, finish": ("deliver first", "finish"),
+    "hand on, deliver": ("hand on", "deliver"),
+    "put off, cancel": ("put off", "cancel first"),
+}
+
+
+class Race(NamedTuple):
+    """`step` is stopped before its `pause`-th call until `elapsed` seconds and `meanwhile` pass."""
+
+    start: str
+    step: str
+    elapsed: int
+    meanwhile: str
+
+
+def list_races() -> Iterator[Race]:
+    for start in STARTS:
+        for step in STEPS:
+            for meanwhile in MEANWHILE:
+                for elapsed in (0, 601):
+                    yield Race(start, step, elapsed, meanwhile)
+
+
+def run_race(race: Race) -> None:
+    """For each place where the step can be stopped; raises what does not hold."""
+    pause = 1
+    while meet(race, pause):
+        pause += 1
+
+
+def meet(race: Race, pause: int) -> bool:
+    """Whether the step made so many calls."""
+    play = Play()
+    try:
+        STARTS[race.start](play)
+        STEPS[race.step](play, Plan(pause=pause))
+        stopped = bool(play.world.paused)
+        if stopped:
+            play.advance(race.elapsed)
+            for step in MEANWHILE[race.meanwhile]:
+                STEPS[step](play, SMOOTH)
+            play.check()
+            play.resume()
+        play.check()
+    finally:
+        play.close()
+    return stopped
+
+
+def run_fault(start: str, step: str, fault: Fault) -> None:
+    """The step with a fault at each thing that it writes or sends, and then once more without."""
+    for at in range(1, 8):
+        play = Play()
+        try:
+            STARTS[start](play)
+            STEPS[step](play, Plan(fault, at))
+            play.check()
+            STEPS[step](play, SMOOTH)
+            play.check()
+        finally:
+            play.close()
+
+
+def list_faults() -> Iterator[tuple[str, str, Fault]]:
+    for start in STARTS:
+        for step in STEPS:
+            for fault in FAULTS:
+                yield start, step, fault
