@@ -15,6 +15,9 @@ from tests.events import http_event, sqs_event
 from tests.runtime.conftest import StartFunction
 from tests.runtime.runtime_api import FunctionProcess
 
+WORKER_SECONDS = 300
+"""Of an invocation. A worker begins no call in the last minute of one."""
+
 
 @pytest.fixture
 def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
@@ -63,12 +66,12 @@ def test_a_system_is_deployed_and_runs_a_task(
     task_id = call("POST", f"/crews/{system_id}/tasks", request)["task_id"]
     worker = start("worker")
     message = receive(account["TASKS_QUEUE_URL"])
-    assert worker.invoke(message) is None
+    assert worker.invoke(message, timeout=WORKER_SECONDS) is None
     task = call("GET", f"/crews/{system_id}/tasks/{task_id}")
     assert task["status"] == "succeeded"
     assert "A lighthouse guides ships at night." in task["result"]["output"]
     assert task["rehearsal"] is True
-    assert worker.invoke(message) is None
+    assert worker.invoke(message, timeout=WORKER_SECONDS) is None
     assert start("monitor").invoke({}) == {"resent": 0, "reaped": 0, "admitted": 0}
 
 
@@ -94,4 +97,6 @@ def test_the_api_documents_itself(
 def test_a_malformed_message_is_dropped(start: Callable[[str], FunctionProcess]) -> None:
     worker = start("worker")
     assert worker.invoke(sqs_event("{", '{"task_id": 5}')) is None
-    assert "Malformed message" in worker.log.read_text()
+    log = worker.log.read_text()
+    assert "Malformed message" in log
+    assert '"MalformedMessage":[1.0]' in log

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from quarterdeck.blobs import BlobStore
 from quarterdeck.errors import NotFound
 from quarterdeck.names import generate_id
-from quarterdeck.observability import logger
+from quarterdeck.observability import count_event, logger
 from quarterdeck.systems.store import SystemStore
 from quarterdeck.table import Absent, ConditionFailed, Put, Scope, Table
 from quarterdeck.tasks.admission import admit_tasks, send_task
@@ -128,7 +128,7 @@ def claim(
     message: TaskMessage,
     clock: Callable[[], datetime],
 ) -> Attempt | None:
-    """The task that the message is of, running under a lease; None, logged, if it is stale."""
+    """The message's task, running under a lease; None, logged and counted, if it is stale."""
     scope = Scope(message.system_id, message.generation)
     try:
         if SystemStore(table, blobs).get(message.system_id).generation != message.generation:
@@ -138,6 +138,7 @@ def claim(
             raise NotFound(f"the task is {state.status} with epoch {state.epoch}")
         item = table.update(claim_task(scope, state, generate_id(), clock()))
     except (ConditionFailed, NotFound) as refusal:
+        count_event("StaleMessage")
         logger.info("Not ours to run", **message.model_dump(), reason=str(refusal))
         return None
     return Attempt(table, blobs, queue, clock, scope, TaskState.model_validate(item))

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from quarterdeck.observability import logger
+from quarterdeck.observability import count_event, logger
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -58,9 +58,10 @@ class Queue[M: Message]:
 
 
 def read_messages[M](kind: TypeAdapter[M], event: dict[str, Any]) -> Iterator[M]:
-    """The messages of an SQS event; one that is malformed is logged and dropped."""
+    """The messages of an SQS event; one that is malformed is logged, counted and dropped."""
     for record in event["Records"]:
         try:
             yield kind.validate_json(record["body"])
         except ValidationError as error:
+            count_event("MalformedMessage")
             logger.error("Malformed message", body=record["body"][:1000], reason=str(error))

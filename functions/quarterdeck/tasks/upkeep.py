@@ -8,7 +8,7 @@ from typing import Literal
 from quarterdeck.blobs import BlobStore
 from quarterdeck.errors import NotFound
 from quarterdeck.names import format_time
-from quarterdeck.observability import logger
+from quarterdeck.observability import count_event, logger
 from quarterdeck.systems.store import SystemStore
 from quarterdeck.table import (
     LEASE_SHARDS,
@@ -98,6 +98,7 @@ class Upkeep:
         """The worker is lost: another is to go on from the journal, unless that is of no use."""
         calls = self.tasks.count_calls(scope, state.task_id)
         outcome = judge_lost(state, calls)
+        count_event("LostWorker")
         logger.warning("A worker is lost", task_id=state.task_id, crew=state.crew_name)
         if outcome is None:
             self.table.write(*requeue_task(scope, state, calls))
