@@ -193,7 +193,7 @@ def check_index_values(item: Record) -> None:
             raise Invalid(f"The AttributeValue for a key attribute cannot be empty: {name}")
 
 
-def is_small(item: Record) -> bool:
+def is_small(item: Mapping[str, Any]) -> bool:
     """Whether there is no need to measure: a character has at most four bytes."""
     return len(str(item)) < ITEM_BYTES // 4
 

@@ -101,7 +101,7 @@ def without(*guards: Guard) -> Iterator[None]:
     with ExitStack() as patches:
         for name in {guard.function for guard in guards}:
             drop = {guard for guard in guards if guard.function == name}
-            original = getattr(transitions, name)
+            original: Callable[..., Any] = getattr(transitions, name)
             for module in list(sys.modules.values()):
                 if getattr(module, name, None) is original and module is not sys.modules[__name__]:
                     patches.enter_context(patch.object(module, name, weaken(original, name, drop)))
@@ -208,7 +208,7 @@ EDITS = [
     ),
     Edit(
         "tasks.upkeep:Upkeep._settle",
-        "admit_tasks(self.table, self.queue, scope, state.crew_name, self.clock)",
+        "admit_for(self.table, self.queue, scope, state.crew_name, self.clock)",
         "pass",
     ),
     Edit("tasks.upkeep:judge_lost", "if state.cancel_requested:", "if False:"),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from copy import copy
 from datetime import timedelta
 from typing import Any
 
@@ -229,17 +230,45 @@ class Play:
         records = [record for page in pages for record in page["Items"]]
         return read_all({"": {str(n): record for n, record in enumerate(records)}}, {})
 
-    def close(self) -> None:
+    def save(self) -> Callable[[], None]:
+        """What takes everything back to how it is now. In memory, and while nobody has paused."""
+        world, watch = self.world, self.watch
+        assert self.in_memory
+        assert not world.paused
+        now, items = world.now, {pk: dict(kept) for pk, kept in self.client.items.items()}
+        holders: list[Any] = [
+            *(world.violations, world.cancel_asked, world.cancelled, world.queue.messages),
+            *(watch.queued_at, watch.states, watch.losses, watch.recorded),
+            *(self.attempts, self._owned),
+        ]
+        contents = [copy(holder) for holder in holders]
+
+        def restore() -> None:
+            world.now, self._broken = now, False
+            self.client.items = {pk: dict(kept) for pk, kept in items.items()}
+            for holder, content in zip(holders, contents, strict=True):
+                holder.clear()
+                if isinstance(holder, list):
+                    holder.extend(content)
+                else:
+                    holder.update(content)
+
+        return restore
+
+    def settle(self) -> None:
         """Without further faults every task ends, and a cancel that was accepted holds."""
+        while self.world.paused:
+            self.world.kill(self.world.paused[-1])
+        if not self._broken:
+            self._drain()
+
+    def close(self) -> None:
         try:
-            if not self._broken:
-                self._drain()
+            self.settle()
         finally:
             self.world.close()
 
     def _drain(self) -> None:
-        while self.world.paused:
-            self.kill()
         self.lag_indexes(False)
         for crew in CREWS:
             self.scale(1, crew)

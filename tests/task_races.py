@@ -1,10 +1,12 @@
 """Two calls of services at once, from each state of a task: every place where they can meet."""
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from tests.task_play import Play
 from tests.task_world import FAULTS, SMOOTH, Fault, Plan
+
+MOST_EFFECTS = 6
 
 type Step = Callable[[Play, Plan], object]
 type Start = Callable[[Play], object]
@@ -87,6 +89,7 @@ STEPS: dict[str, Step] = {
     "cancel first": lambda play, plan: play.cancel(plan, -1),
     "retry first": lambda play, plan: play.retry(plan, -1),
     "monitor": lambda play, plan: play.monitor(plan),
+    "monitor ahead": lambda play, plan: play.monitor(plan._replace(skew=300)),
 }
 
 MEANWHILE: dict[str, tuple[str, ...]] = {
@@ -100,64 +103,78 @@ MEANWHILE: dict[str, tuple[str, ...]] = {
 
 
 class Race(NamedTuple):
-    """`step` is stopped before its `pause`-th call until `elapsed` seconds and `meanwhile` pass."""
+    """`step` is stopped at each of its calls until `elapsed` seconds and `meanwhile` have passed."""
 
-    start: str
     step: str
     elapsed: int
     meanwhile: str
 
 
-def list_races() -> Iterator[Race]:
-    for start in STARTS:
-        for step in STEPS:
-            for meanwhile in MEANWHILE:
-                for elapsed in (0, 601):
-                    yield Race(start, step, elapsed, meanwhile)
+class Failure(NamedTuple):
+    """`step` meets `fault` at each thing that it writes or sends, and is done once more."""
+
+    step: str
+    fault: Fault
 
 
-def run_race(race: Race) -> None:
-    """For each place where the step can be stopped; raises what does not hold."""
-    pause = 1
-    while meet(race, pause):
-        pause += 1
+def list_trials() -> Iterator[Race | Failure]:
+    for step in STEPS:
+        for meanwhile in MEANWHILE:
+            for elapsed in (0, 601):
+                yield Race(step, elapsed, meanwhile)
+        for fault in FAULTS:
+            yield Failure(step, fault)
 
 
-def meet(race: Race, pause: int) -> bool:
-    """Whether the step made so many calls."""
-    play = Play()
-    try:
-        STARTS[race.start](play)
-        STEPS[race.step](play, Plan(pause=pause))
-        stopped = bool(play.world.paused)
-        if stopped:
-            play.advance(race.elapsed)
-            for step in MEANWHILE[race.meanwhile]:
-                STEPS[step](play, SMOOTH)
-            play.check()
-            play.resume()
-        play.check()
-    finally:
-        play.close()
-    return stopped
+class Stage:
+    """Where each trial begins: one of STARTS. A trial raises what does not hold."""
 
+    def __init__(self, start: str) -> None:
+        self.play = Play()
+        STARTS[start](self.play)
+        self._restore = self.play.save()
 
-def run_fault(start: str, step: str, fault: Fault) -> None:
-    """The step with a fault at each thing that it writes or sends, and then once more without."""
-    for at in range(1, 8):
-        play = Play()
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.play.world.close()
+
+    def run(self, trial: Race | Failure) -> int:
+        """In how many variants."""
+        number = 1
+        while self._run_variant(trial, number):
+            number += 1
+        return number
+
+    def _run_variant(self, trial: Race | Failure, number: int) -> bool:
+        self._restore()
         try:
-            STARTS[start](play)
-            STEPS[step](play, Plan(fault, at))
-            play.check()
-            STEPS[step](play, SMOOTH)
-            play.check()
+            if isinstance(trial, Race):
+                return self._meet(trial, number)
+            return self._fail(trial, number)
         finally:
-            play.close()
+            self.play.settle()
 
+    def _meet(self, race: Race, pause: int) -> bool:
+        """Whether the step made so many calls."""
+        play = self.play
+        STEPS[race.step](play, Plan(pause=pause))
+        if not play.world.paused:
+            play.check()
+            return False
+        play.advance(race.elapsed)
+        for step in MEANWHILE[race.meanwhile]:
+            STEPS[step](play, SMOOTH)
+        play.check()
+        play.resume()
+        play.check()
+        return True
 
-def list_faults() -> Iterator[tuple[str, str, Fault]]:
-    for start in STARTS:
-        for step in STEPS:
-            for fault in FAULTS:
-                yield start, step, fault
+    def _fail(self, failure: Failure, at: int) -> bool:
+        play = self.play
+        STEPS[failure.step](play, Plan(failure.fault, at))
+        play.check()
+        STEPS[failure.step](play, SMOOTH)
+        play.check()
+        return at < MOST_EFFECTS

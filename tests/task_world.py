@@ -24,6 +24,7 @@ from quarterdeck.observability import logger
 from quarterdeck.systems.configuration import SystemConfiguration
 from quarterdeck.systems.store import FIRST, System, SystemStore
 from quarterdeck.table import CONFLICT_ATTEMPTS, Table
+from quarterdeck.tasks import attempt, upkeep
 from quarterdeck.tasks.attempt import Attempt
 from quarterdeck.tasks.queue import Queue, WorkMessage
 from tests import systems
@@ -236,6 +237,8 @@ class World:
         for level in ("debug", "info", "warning"):
             enter(patch.object(logger, level, lambda *_, **__: None))
         enter(patch.object(logger, "exception", self._note_exception))
+        for module in (attempt, upkeep):
+            enter(patch.object(module, "count_event", lambda name: None))
 
     def _note_exception(self, text: str, **_: object) -> None:
         """A service goes on after any exception: here only after those that the world made."""
