@@ -7,6 +7,7 @@ Understands the expressions that `quarterdeck.table` spells and refuses all othe
 import re
 from collections.abc import Iterator, Mapping
 from decimal import Context, Decimal
+from functools import lru_cache
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -48,7 +49,8 @@ def normalize(value: Value) -> Value:
     ((kind, content),) = value.items()
     match kind:
         case "N":
-            return {"N": normalize_number(Decimal(content))}
+            plain = content.isdecimal() and len(content) < 38
+            return value if plain else {"N": normalize_number(Decimal(content))}
         case "M":
             return {"M": normalize_item(content)}
         case "L":
@@ -111,14 +113,21 @@ def is_less(left: Value, right: Value) -> bool:
     return bool(Decimal(one) < Decimal(other) if kind == "N" else one < other)
 
 
+@lru_cache(maxsize=1024)
+def parse_update(expression: str) -> list[tuple[str, list[str]]]:
+    """(verb, operands) of each action."""
+    _, *clauses = CLAUSE.split(expression)
+    return [
+        (verb, action.replace(" = ", " ").split(" "))
+        for verb, actions in zip(clauses[::2], clauses[1::2], strict=True)
+        for action in actions.split(", ")
+    ]
+
+
 def read_update(request: Request) -> Iterator[tuple[str, str, Value | None]]:
     """(verb, attribute, value) of each action."""
-    _, *clauses = CLAUSE.split(request["UpdateExpression"])
-    for verb, actions in zip(clauses[::2], clauses[1::2], strict=True):
-        for action in actions.split(", "):
-            words = action.replace(" = ", " ").split(" ")
-            value = read_value(request, words[1]) if len(words) == 2 else None
-            yield verb, spell(request, words[0]), value
+    for verb, (name, *values) in parse_update(request["UpdateExpression"]):
+        yield verb, spell(request, name), read_value(request, values[0]) if values else None
 
 
 def update_item(request: Request, item: Record | None) -> Record:

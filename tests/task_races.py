@@ -103,7 +103,7 @@ MEANWHILE: dict[str, tuple[str, ...]] = {
 
 
 class Race(NamedTuple):
-    """`step` is stopped at each of its calls until `elapsed` seconds and `meanwhile` have passed."""
+    """`step` is stopped at each of its calls while `elapsed` seconds and `meanwhile` pass."""
 
     step: str
     elapsed: int

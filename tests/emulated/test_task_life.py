@@ -1,0 +1,45 @@
+"""The same life on the emulator: DynamoDB's conditions and transactions as a server has them."""
+
+import itertools
+import os
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.table_conformance import create_table
+from tests.table_indexes import INDEXES
+from tests.task_life import TaskLife
+from tests.task_play import Play
+
+pytestmark = pytest.mark.skipif(
+    not os.environ.get("QUARTERDECK_PROVE"), reason="a part of make prove"
+)
+NUMBERS = itertools.count()
+
+
+def test_a_tasks_life_on_the_emulator(aws: Callable[[str], Any]) -> None:
+    client = aws("dynamodb")
+
+    class EmulatedTaskLife(TaskLife):
+        def start(self) -> Play:
+            self.name = f"life-{next(NUMBERS)}"
+            create_table(client, self.name, INDEXES)
+            return Play(client, self.name)
+
+        def teardown(self) -> None:
+            try:
+                super().teardown()
+            finally:
+                client.delete_table(TableName=self.name)
+
+    run_state_machine_as_test(
+        EmulatedTaskLife,
+        settings=settings(
+            max_examples=60,
+            stateful_step_count=40,
+            suppress_health_check=[HealthCheck.too_slow],
+        ),
+    )

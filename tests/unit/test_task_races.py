@@ -1,0 +1,23 @@
+"""No meeting of two calls and no fault of one breaks a rule, from any state of a task."""
+
+import os
+
+import pytest
+
+from tests.task_races import STARTS, Stage, list_trials
+
+PROVE = bool(os.environ.get("QUARTERDECK_PROVE"))
+SAMPLE = 1 if PROVE else 40
+"""Of so many trials one is made; each state makes others. `make prove` makes all."""
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_no_meeting_and_no_fault_breaks_a_rule(start: str) -> None:
+    trials = list(list_trials())
+    with Stage(start) as stage:
+        for trial in trials[list(STARTS).index(start) :: SAMPLE] if SAMPLE > 1 else trials:
+            try:
+                stage.run(trial)
+            except AssertionError as error:
+                error.add_note(str(trial))
+                raise
