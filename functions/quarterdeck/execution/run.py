@@ -96,7 +96,7 @@ def follow_crew(
 def kick_off(
     crew: crewai.Crew, watch: StepWatch, journal: Journal, scrub: Callable[[str], str]
 ) -> str:
-    with watch.follow(), journal.open(scrub):
+    with watch.follow(crew.tasks), journal.open(scrub):
         output = crew.kickoff()
     assert isinstance(output, CrewOutput)  # noqa: S101 (the other type is for streaming crews)
     return output.raw

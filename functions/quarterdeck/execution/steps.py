@@ -3,11 +3,12 @@
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+from crewai import Task
 from crewai.context import get_current_task_id
 from crewai.events.event_bus import crewai_event_bus
 from crewai.events.types.llm_events import LLMCallCompletedEvent
@@ -33,7 +34,8 @@ class StepWatch:
     """
 
     def __init__(self, task_id: str, on_event: Callable[[StepEvent], None]) -> None:
-        self.results: list[StepResult] = []
+        self._results: dict[str, StepResult] = {}
+        self._order: list[str] = []
         self._task_id = task_id
         self._on_event = on_event
         self._started: dict[str, float] = {}
@@ -46,9 +48,16 @@ class StepWatch:
         with self._lock:
             return sum(self._usage.values(), Usage())
 
+    @property
+    def results(self) -> list[StepResult]:
+        """Of the steps that ended, in the crew's order: those side by side end in any."""
+        ended = dict(self._results)
+        return [ended[step_id] for step_id in self._order if step_id in ended]
+
     @contextmanager
-    def follow(self) -> Iterator[None]:
-        """While open, the crew that runs in this context is followed; nothing stays registered."""
+    def follow(self, steps: Sequence[Task]) -> Iterator[None]:
+        """While open, the crew of these steps is followed; nothing stays registered."""
+        self._order = [str(step.id) for step in steps]
         hooks: dict[InterceptionPoint, list[Callable[[Any], Any]]] = {
             InterceptionPoint.PRE_STEP: [self._start_step],
             InterceptionPoint.POST_STEP: [self._end_step],
@@ -89,8 +98,8 @@ class StepWatch:
         with self._lock:
             usage = self._usage[step_id]
         output = step.payload.raw
-        self.results.append(
-            StepResult(name=name, agent=agent, output=output, usage=usage, duration_ms=duration)
+        self._results[step_id] = StepResult(
+            name=name, agent=agent, output=output, usage=usage, duration_ms=duration
         )
         self._report(StepEnded(step=name, agent=agent, usage=usage, duration_ms=duration))
 
