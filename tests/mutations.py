@@ -1,11 +1,16 @@
-"""Guards taken out one by one: each condition of a transition, and checks around them."""
+"""Guards taken out one by one: each condition of a transition, and checks around them.
+
+`hunt` looks for a trial of `tests.task_races` that tells the difference.
+"""
 
 import ast
 import importlib
 import inspect
+import itertools
+import random
 import sys
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -16,6 +21,7 @@ from quarterdeck.table import Condition, Scope, Write
 from quarterdeck.tasks import transitions
 from quarterdeck.tasks.outcome import Outcome
 from quarterdeck.tasks.states import QueueEntry, TaskState
+from tests.task_races import STARTS, Stage, list_trials
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 SCOPE = Scope("s", 1)
@@ -76,7 +82,7 @@ class Guard:
 
 def list_guards() -> Iterator[Guard]:
     """Every condition that a transition makes, once."""
-    seen = set()
+    seen: set[Guard] = set()
     for function, samples in SAMPLES.items():
         for arguments in samples:
             for write in list_writes(getattr(transitions, function)(*arguments)):
@@ -124,12 +130,13 @@ def weaken(original: Callable[..., Any], name: str, drop: set[Guard]) -> Callabl
 
 @dataclass(frozen=True)
 class Edit:
-    """A function's source with one piece of text in place of another."""
+    """A function's source with one piece of text in place of another; `steps` run it."""
 
     where: str
     """`module:function` or `module:Class.method`, below quarterdeck."""
     old: str
     new: str
+    steps: tuple[str, ...]
 
     def __str__(self) -> str:
         return f"{self.where}: {self.old!r} -> {self.new!r}"
@@ -157,77 +164,18 @@ def edited(edit: Edit) -> Iterator[None]:
         yield
 
 
-EDITS = [
-    Edit(
-        "tasks.admission:admit_tasks",
-        "refusals < MAX_REFUSALS and has_free_slot(table, scope, crew)",
-        "refusals < MAX_REFUSALS",
-    ),
-    Edit("tasks.admission:has_free_slot", 'item["running"] < item["capacity"]', "True"),
-    Edit("tasks.admission:has_free_slot", "<", "<="),
-    Edit(
-        "tasks.admission:admit_tasks", "refusals += ripen_due(table, scope, crew, clock())", "pass"
-    ),
-    Edit(
-        "tasks.admission:admit_tasks", "send_task(queue, scope, entry.task_id, entry.epoch)", "pass"
-    ),
-    Edit("tasks.admission:admit_tasks", "entry.epoch)\n", "entry.epoch + 1)\n"),
-    Edit(
-        "tasks.attempt:claim",
-        'if (state.status, state.epoch) != ("dispatched", message.epoch):',
-        "if False:",
-    ),
-    Edit("tasks.attempt:claim", "generation != message.generation", "generation == -1"),
-    Edit("tasks.attempt:claim", "generate_id()", "'same'"),
-    Edit("tasks.attempt:Attempt.end", "self._yield_to_cancel(outcome, ran_ms)", "False"),
-    Edit("tasks.attempt:Attempt.end", "self._admit()", "pass"),
-    Edit(
-        "tasks.attempt:Attempt.hand_on",
-        "send_task(self.queue, self.scope, self.state.task_id, self.state.epoch)",
-        "pass",
-    ),
-    Edit(
-        "tasks.attempt:Attempt.hand_on",
-        "return self._yield_to_cancel(CANCELLED, ran_ms)",
-        "return False",
-    ),
-    Edit(
-        "tasks.attempt:Attempt.postpone",
-        "return self._yield_to_cancel(CANCELLED, ran_ms)",
-        "return False",
-    ),
-    Edit("tasks.attempt:Attempt._yield_to_cancel", "self.state.epoch, True", "now.epoch, True"),
-    Edit(
-        "tasks.upkeep:Upkeep._settle",
-        "state.lease_expires_at >= format_time(self.clock())",
-        "False",
-    ),
-    Edit("tasks.upkeep:Upkeep._settle", 'if state.status == "dispatched":', "if True:"),
-    Edit(
-        "tasks.upkeep:Upkeep._settle", "send_task(self.queue, scope, task_id, state.epoch)", "pass"
-    ),
-    Edit(
-        "tasks.upkeep:Upkeep._settle",
-        "admit_for(self.table, self.queue, scope, state.crew_name, self.clock)",
-        "pass",
-    ),
-    Edit("tasks.upkeep:judge_lost", "if state.cancel_requested:", "if False:"),
-    Edit("tasks.upkeep:judge_lost", "crashes < MAX_CRASHES", "True"),
-    Edit("tasks.upkeep:judge_lost", "crashes < MAX_CRASHES", "crashes < MAX_CRASHES - 1"),
-    Edit("tasks.ending:stop_task", "if state.status in TERMINAL:", "if False:"),
-    Edit("tasks.ending:stop_task", 'if state.status == "running":', "if False:"),
-    Edit("tasks.transitions:count_crashes", "if calls > state.calls_at_crash", "if False"),
-    Edit("tasks.transitions:cancel_task", ", bump=True", ""),
-    Edit("tasks.transitions:end_task", "if state.status in HOLDS_SLOT", "if True"),
-    Edit("tasks.transitions:end_task", '[*LEASE_KEYS, "not_before"]', "[]"),
-    Edit("tasks.transitions:requeue_task", "remove=LEASE_KEYS, ", ""),
-    Edit("tasks.transitions:postpone_task", "remove=LEASE_KEYS, ", ""),
-    Edit("tasks.transitions:requeue_task", "        put_in_queue(scope, state),\n", ""),
-    Edit("tasks.transitions:requeue_task", "        free_slot(scope, state),\n", ""),
-    Edit("tasks.transitions:postpone_task", "        free_slot(scope, state),\n", ""),
-    Edit("tasks.transitions:claim_task", "state.epoch + 1", "state.epoch"),
-    Edit("tasks.transitions:ripen_task", 'remove=["not_before"]', "remove=[]"),
-    Edit("table:is_done", "if not add", "if True"),
-    Edit("table:is_done", "return bool(wanted) and", "return bool(wanted) or"),
-    Edit("table:Table._send", "if not is_done(write, found):", "if True:"),
-]
+def hunt(steps: Collection[str], most: int = 4000) -> str | None:
+    """A trial of these steps that breaks a rule, and which; None after so many variants."""
+    trials = [trial for trial in list_trials() if trial.step in steps]
+    random.Random(1).shuffle(trials)
+    tried = 0
+    for batch in itertools.batched(trials, 8, strict=False):
+        for start in STARTS:
+            try:
+                with Stage(start) as stage:
+                    tried += sum(stage.run(trial) for trial in batch)
+            except Exception as broken:
+                return f"{start}, one of {batch}: {broken}"
+        if tried > most:
+            break
+    return None

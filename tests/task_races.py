@@ -131,8 +131,13 @@ class Stage:
 
     def __init__(self, start: str) -> None:
         self.play = Play()
-        STARTS[start](self.play)
-        self._restore = self.play.save()
+        try:
+            STARTS[start](self.play)
+            self.play.check()
+            self._restore = self.play.save()
+        except BaseException:
+            self.play.world.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
