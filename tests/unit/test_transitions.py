@@ -45,7 +45,9 @@ def test_an_end_is_counted_by_outcome_error_tokens_and_times() -> None:
     outcome = Outcome(
         status="failed",
         error=TaskError(type="RateLimitError", message="slow down"),
-        usage=Usage(prompt_tokens=10, completion_tokens=4, requests=2),
+        usage=Usage(
+            prompt_tokens=10, completion_tokens=4, requests=2, cost_usd=0.000012, unpriced=1
+        ),
         duration_ms=1000,
     )
     update = count_outcome(Scope("s", 1), "research", outcome, 3000, NOON)
@@ -56,6 +58,8 @@ def test_an_end_is_counted_by_outcome_error_tokens_and_times() -> None:
         "prompt_tokens": 10,
         "completion_tokens": 4,
         "llm_calls": 2,
+        "unpriced_calls": 1,
+        "cost_nano_usd": 12_000,
         "response_ms": 3000,
         f"response_bin_{find_bin(3000)}": 1,
         "running_ms": 1000,

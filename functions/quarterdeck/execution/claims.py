@@ -29,6 +29,11 @@ class Claims:
                 numbers.discard(occurrence)
             raise
 
+    def take(self, place: Place) -> None:
+        """Claims this very place."""
+        with self._lock:
+            self._claimed[place.digest].add(place.occurrence)
+
     def leave_out_claimed(self, places: Iterable[Place]) -> list[Place]:
         with self._lock:
             return [

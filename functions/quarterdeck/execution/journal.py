@@ -4,12 +4,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from quarterdeck.execution.claims import Claims
 from quarterdeck.execution.fingerprint import fingerprint_code
 from quarterdeck.execution.gate import Gate, allow_all, know_no_end
-from quarterdeck.execution.journal_entry import Entry, Mark, encode_answer
+from quarterdeck.execution.journal_entry import Entry, Kind, Mark, encode_answer
 from quarterdeck.execution.journal_store import Loaded, Place, Store, spell_idempotency_key
 from quarterdeck.execution.stopping import Stop
 from quarterdeck.tasks.outcome import TaskError
@@ -95,6 +95,10 @@ class Journal:
         """The call's place, which is free again if the call fails."""
         return self._claims.claim(digest)
 
+    def take(self, place: Place) -> None:
+        """Claims this very place: whoever asked for it is not asked again."""
+        self._claims.take(place)
+
     def find(self, place: Place) -> Entry | None:
         """The entry of a call that was made before."""
         found = self._loaded.entries.get(place)
@@ -111,7 +115,7 @@ class Journal:
     def record(
         self,
         place: Place,
-        kind: Literal["llm", "tool"],
+        kind: Kind,
         name: str,
         answer: Any,
         *,

@@ -8,18 +8,20 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
+Kind = Literal["llm", "tool", "memory"]
 SDK_TYPES = ("openai.types.", "anthropic.types.")
 """The only modules that an entry may name a class of."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One call. `name`: the model or the tool. `usage`, `call_type`: as the provider reported.
+    """One call. `name`: the model, the tool, or what memory did.
 
+    `usage`, `call_type`: as the provider reported.
     `effect`: whether the call did something outside. `code`: the fingerprint of what asked.
     """
 
-    kind: Literal["llm", "tool"]
+    kind: Kind
     name: str
     answer: Any
     usage: dict[str, Any] | None = None

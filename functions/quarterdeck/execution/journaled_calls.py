@@ -1,7 +1,8 @@
 """A model's `call` and `acall` by way of the journal of the run, for every class of models."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import wraps
 from typing import Any
@@ -55,6 +56,23 @@ class Asked:
 
 
 asking: ContextVar[Asked | None] = ContextVar("quarterdeck_asking", default=None)
+gathering: ContextVar[list[Place] | None] = ContextVar("quarterdeck_gathering", default=None)
+
+
+@contextmanager
+def gather_calls() -> Iterator[list[Place]]:
+    """The places of the calls that this context, and threads that copy it, make meanwhile."""
+    calls: list[Place] = []
+    token = gathering.set(calls)
+    try:
+        yield calls
+    finally:
+        gathering.reset(token)
+
+
+def note_place(place: Place) -> None:
+    if (calls := gathering.get()) is not None:
+        calls.append(place)
 
 
 def find_journal() -> Journal | None:
@@ -77,6 +95,7 @@ def journal_call(method: Callable[..., Any]) -> Callable[..., Any]:
                     entry = asked.record(journal, place, answer)
             else:
                 report_call(asked, entry)
+            note_place(place)
         return asked.decode(entry)
 
     return call
@@ -97,6 +116,7 @@ def journal_acall(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaita
                     entry = asked.record(journal, place, answer)
             else:
                 report_call(asked, entry)
+            note_place(place)
         return asked.decode(entry)
 
     return acall

@@ -12,9 +12,11 @@ from typing import Any
 from crewai import Task
 from crewai.agents.agent_executor import AgentExecutor
 from crewai.llms.base_llm import TOOL_RESULT_CONTEXT_WINDOW_THRESHOLD, BaseLLM
+from crewai.memory.unified_memory import Memory
 from crewai.utilities.converter import Converter, ConverterError
 
 from quarterdeck.execution.journaled_calls import journal_acall, journal_call, note_completion
+from quarterdeck.execution.journaled_memory import KINDS, journal_memory
 
 TOUCHED = (
     "crewai.agents.agent_executor:AgentExecutor._format_prompt",
@@ -30,6 +32,10 @@ TOUCHED = (
     "crewai.llms.providers.bedrock.completion:BedrockCompletion._get_sync_client",
     "crewai.llms.providers.openai.completion:OpenAICompletion._get_sync_client",
     "crewai.llms.providers.anthropic.completion:AnthropicCompletion._get_sync_client",
+    "crewai.memory.unified_memory:Memory._encode_batch",
+    "crewai.memory.unified_memory:Memory._llm",
+    "crewai.memory.unified_memory:Memory.extract_memories",
+    "crewai.memory.unified_memory:Memory.recall",
     "crewai.task:Task._execute_core",
     "crewai.task:Task._execute_task_async",
     "crewai.utilities.converter:Converter.ato_json",
@@ -71,6 +77,10 @@ def apply_patches() -> None:
     Converter.ato_json = aconvert_to_json  # type: ignore[assignment,method-assign]
     # It hands over an Exception alone: with a Stop in a step that runs aside, kickoff() hangs.
     Task._execute_task_async = execute_aside  # type: ignore[assignment,method-assign]
+    # A crew that runs again would search its memory anew, and keep everything twice.
+    for name in KINDS:
+        if not hasattr(getattr(Memory, name), "__wrapped__"):
+            setattr(Memory, name, journal_memory(getattr(Memory, name)))
     # It warns before each call of a model without a token counter that it estimates.
     logging.getLogger("crewai.llms.base_llm").setLevel(logging.ERROR)
 

@@ -15,8 +15,9 @@ from crewai.events.types.llm_events import LLMCallCompletedEvent
 from crewai.hooks import InterceptionPoint
 from crewai.hooks.contexts import StepContext
 from crewai.hooks.dispatch import scoped_hooks
-from crewai.types.usage_metrics import UsageMetrics
+from crewai.llms.base_llm import BaseLLM
 
+from quarterdeck.execution.prices import count_usage
 from quarterdeck.observability import logger
 from quarterdeck.tasks.outcome import StepEnded, StepEvent, StepResult, StepStarted, Usage
 
@@ -72,15 +73,10 @@ class StepWatch:
             crewai_event_bus.off(LLMCallCompletedEvent, self._count_call)
             current_watch.reset(token)
 
-    def _count_call(self, _source: Any, event: LLMCallCompletedEvent) -> None:
+    def _count_call(self, llm: BaseLLM, event: LLMCallCompletedEvent) -> None:
         if current_watch.get(None) is not self:
             return
-        metrics = UsageMetrics.from_provider_dict(event.usage or {}) or UsageMetrics()
-        call = Usage(
-            prompt_tokens=metrics.prompt_tokens,
-            completion_tokens=metrics.completion_tokens,
-            requests=1,
-        )
+        call = count_usage(llm, event.usage)
         with self._lock:
             self._usage[get_current_task_id()] += call
 

@@ -27,6 +27,8 @@ def count_outcome(
         "prompt_tokens": outcome.usage.prompt_tokens,
         "completion_tokens": outcome.usage.completion_tokens,
         "llm_calls": outcome.usage.requests,
+        "unpriced_calls": outcome.usage.unpriced,
+        "cost_nano_usd": round(outcome.usage.cost_usd * 1e9),
         "response_ms": response_ms,
         f"response_bin_{find_bin(response_ms)}": 1,
         "running_ms": outcome.duration_ms,

@@ -36,6 +36,7 @@ Text = Annotated[str, BeforeValidator(clean_text)]
 Label = Annotated[Text, AfterValidator(cut_label)]
 """A name for people to read: an agent's role can hold a whole input."""
 Count = Annotated[int, BeforeValidator(clamp_tokens)]
+Cost = Annotated[float, Field(ge=0), AfterValidator(lambda cost: round(cost, 9))]
 
 
 class Record(BaseModel):
@@ -43,11 +44,16 @@ class Record(BaseModel):
 
 
 class Usage(Record):
-    """Tokens as the provider counted them, each call once. `requests`: the LLM calls."""
+    """Tokens as the provider counted them, each call once, and what they cost.
+
+    `requests`: the LLM calls. `cost_usd`: of those whose model has a price; `unpriced`: the others.
+    """
 
     prompt_tokens: Count = 0
     completion_tokens: Count = 0
     requests: int = 0
+    cost_usd: Cost = 0.0
+    unpriced: int = 0
 
     @property
     def total_tokens(self) -> int:
@@ -58,6 +64,8 @@ class Usage(Record):
             prompt_tokens=self.prompt_tokens + other.prompt_tokens,
             completion_tokens=self.completion_tokens + other.completion_tokens,
             requests=self.requests + other.requests,
+            cost_usd=self.cost_usd + other.cost_usd,
+            unpriced=self.unpriced + other.unpriced,
         )
 
 

@@ -162,6 +162,7 @@ def test_a_crew_that_runs_again_asks_nothing_again(
             prompt_tokens=PROMPT_TOKENS * asked,
             completion_tokens=COMPLETION_TOKENS * asked,
             requests=asked,
+            unpriced=asked,
         )
 
         again = Journal(store)

@@ -140,6 +140,7 @@ def test_tokens_are_those_that_the_provider_counted(
         prompt_tokens=PROMPT_TOKENS * sum(calls),
         completion_tokens=COMPLETION_TOKENS * sum(calls),
         requests=sum(calls),
+        unpriced=sum(calls),
     )
     assert sum((step.usage for step in outcome.steps), Usage()) == outcome.usage
 
