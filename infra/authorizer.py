@@ -31,5 +31,8 @@ class Authorizer(ServiceFunction):
             memory_mib=256,
             settings={"TABLE_NAME": table.name, "ADMIN_KEY_SECRET": admin_key.name},
         )
-        table.allow(self.role, "dynamodb:GetItem")
+        # It notes when a key was used in the list of keys, and changes nothing of what one grants.
+        table.allow_within(
+            self.role, {"dynamodb:GetItem": ("KEY#*", "KEYS"), "dynamodb:UpdateItem": ("KEYS",)}
+        )
         admin_key.allow_read(self.role)

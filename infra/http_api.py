@@ -29,6 +29,7 @@ ACCESS_LOG = {
     "request_id": "$context.requestId",
     "time": "$context.requestTime",
     "ip": "$context.identity.sourceIp",
+    "key_id": "$context.authorizer.key_id",
     "method": "$context.httpMethod",
     "path": "$context.path",
     "status": "$context.status",

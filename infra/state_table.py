@@ -1,5 +1,7 @@
 """The table that holds all state."""
 
+from collections.abc import Mapping, Sequence
+
 from aws_cdk import Aws, RemovalPolicy
 from aws_cdk.aws_dynamodb import (
     Attribute,
@@ -69,22 +71,35 @@ class StateTable(Construct):
     def allow(self, role: Role, *actions: str, indexes: tuple[str, ...] = ()) -> None:
         """Lets the role do the actions on items, and query the indexes."""
         arn = self._table.table_arn
-        statements = [
-            PolicyStatement(actions=list(actions), resources=[arn]),
-            # For reads and writes alike DynamoDB decrypts the table's own key in the caller's
-            # name; the rest it does by its grant (its guide, "Encryption at rest usage notes").
-            PolicyStatement(
-                actions=["kms:Decrypt"],
-                resources=[self._key.key_arn],
-                conditions={
-                    "StringEquals": {"kms:ViaService": f"dynamodb.{Aws.REGION}.amazonaws.com"}
-                },
-            ),
-        ]
+        statements = [PolicyStatement(actions=list(actions), resources=[arn])]
         if indexes:
             arns = [f"{arn}/index/{index}" for index in indexes]
             statements.append(PolicyStatement(actions=["dynamodb:Query"], resources=arns))
-        Policy(role, "State", roles=[role], statements=statements)
+        self._attach(role, statements)
+
+    def allow_within(self, role: Role, partitions: Mapping[str, Sequence[str]]) -> None:
+        """Lets the role do each action on items of these partitions alone; `*` is any text."""
+        self._attach(
+            role,
+            [
+                PolicyStatement(
+                    actions=[action],
+                    resources=[self._table.table_arn],
+                    conditions={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": list(keys)}},
+                )
+                for action, keys in partitions.items()
+            ],
+        )
+
+    def _attach(self, role: Role, statements: list[PolicyStatement]) -> None:
+        # For reads and writes alike DynamoDB decrypts the table's own key in the caller's name;
+        # the rest it does by its grant (its guide, "Encryption at rest usage notes").
+        decrypt = PolicyStatement(
+            actions=["kms:Decrypt"],
+            resources=[self._key.key_arn],
+            conditions={"StringEquals": {"kms:ViaService": f"dynamodb.{Aws.REGION}.amazonaws.com"}},
+        )
+        Policy(role, "State", roles=[role], statements=[*statements, decrypt])
 
 
 def _string(name: str) -> Attribute:

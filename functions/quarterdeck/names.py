@@ -12,7 +12,10 @@ NAME_PATTERN = r"^[a-z][a-z0-9-]{0,39}$"
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 """Of systems, crews, steps and secrets. Holds no `#` and no `@`: they separate a key's parts."""
 
-ID_PATTERN = re.compile(r"[a-z0-9-]{1,64}")
+LONGEST_ID = 64
+ID_PATTERN = re.compile(rf"[a-z0-9-]{{1,{LONGEST_ID}}}")
+
+Id = Annotated[str, StringConstraints(pattern=f"^{ID_PATTERN.pattern}$")]
 
 
 def is_id(text: str) -> bool:
@@ -23,6 +26,11 @@ def is_id(text: str) -> bool:
 def generate_id() -> str:
     """96 random bits in hexadecimal. From `secrets`: snapshots of a function share other seeds."""
     return secrets.token_hex(12)
+
+
+def generate_timed_id(now: datetime) -> str:
+    """As long as `generate_id`'s; half of it is the time, so that text sorts as time."""
+    return f"{int(now.timestamp() * 1000):012x}{secrets.token_hex(6)}"
 
 
 def read_clock() -> datetime:

@@ -44,6 +44,8 @@ ACTIVE_SYSTEMS = Index("active-systems", "active", "system_id")
 SYSTEMS = Index("systems", "listed", "listed_at")
 EVERY_SYSTEM = "SYSTEMS"
 EVERY_ACTIVE = "ACTIVE"
+EVERY_KEY = "KEYS"
+"""The partition that lists the API keys."""
 
 
 class Key(NamedTuple):
@@ -69,6 +71,10 @@ def deployment_key(system_id: str, number: int) -> Key:
 
 def access_key(digest: str) -> Key:
     return Key(f"KEY#{digest}", "KEY")
+
+
+def key_entry(key_id: str) -> Key:
+    return Key(EVERY_KEY, key_id)
 
 
 class Scope(NamedTuple):
@@ -281,6 +287,11 @@ class Table:
                 return
             request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
+    def query_newest(self, pk: str, prefix: str, *, limit: int, start: Item | None = None) -> Page:
+        """A page of one partition, the last `sk` first, strongly consistent."""
+        request = self._partition(pk, prefix, None)
+        return self._read_page(request | {"ScanIndexForward": False, "Limit": limit}, start)
+
     def count(self, pk: str, prefix: str, up_to: str | None = None) -> int:
         """How many items `query` would give."""
         request = self._partition(pk, prefix, up_to) | {"Select": "COUNT"}
@@ -338,6 +349,9 @@ class Table:
             "ScanIndexForward": not newest_first,
             "Limit": limit,
         }
+        return self._read_page(request, start)
+
+    def _read_page(self, request: dict[str, Any], start: Item | None) -> Page:
         if start:
             request["ExclusiveStartKey"] = marshal_item(start)
         answer = self.client.query(**request)

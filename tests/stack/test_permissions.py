@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 import pytest
 
+from quarterdeck.table import access_key, key_entry
 from tests.stack.conftest import Assembly, as_list, flatten
 
 pytestmark = pytest.mark.xdist_group("synth")
@@ -34,7 +35,7 @@ PUT, SEND = {"dynamodb:PutItem"}, {"sqs:SendMessage"}
 
 ALLOWED = {
     "api": EVERY | STATE | QUERY | PUT | BLOBS | SEND | SECRET,
-    "authorizer": EVERY | {"dynamodb:GetItem"} | SECRET,
+    "authorizer": EVERY | {"dynamodb:GetItem", "dynamodb:UpdateItem"} | SECRET,
     "deployer": EVERY | STATE | PUT | {"s3:GetObject"} | CONSUME | SECRET,
     "worker": EVERY | STATE | QUERY | PUT | BLOBS | SEND | CONSUME | SECRET | BEDROCK,
     "monitor": EVERY | STATE | QUERY | PUT | SEND,
@@ -101,6 +102,19 @@ def test_indexes_are_queried_by_those_who_list_by_them(assembly: Assembly) -> No
     assert indexes("api") == {"tasks-by-time", "systems"}
     assert indexes("monitor") == {"active-systems", "leases"}
     assert indexes("worker") == indexes("deployer") == indexes("authorizer") == set()
+
+
+def test_the_authorizer_reads_keys_and_changes_what_grants_nothing(assembly: Assembly) -> None:
+    leading = {
+        action: statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
+        for statement in assembly.statements("authorizer")
+        for action in as_list(statement["Action"])
+        if action.startswith("dynamodb:")
+    }
+    assert leading == {
+        "dynamodb:GetItem": [access_key("*").pk, key_entry("").pk],
+        "dynamodb:UpdateItem": [key_entry("").pk],
+    }
 
 
 def test_secrets_of_the_service_are_read_by_one_function_each(assembly: Assembly) -> None:

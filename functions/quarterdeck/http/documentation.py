@@ -29,20 +29,23 @@ GATEWAY_SCHEMA = {"type": "object", "properties": {"message": {"type": "string"}
 EVERYWHERE = (403, 405, 413, 422, 500, 503)
 
 
-def describe_answers(model: type[BaseModel], *problems: int, work: bool = False) -> dict[int, Any]:
-    """200 (of work, 202 until it is done) with `model`, 401 as the gateway says it, problems."""
+def describe_answers(
+    model: type[BaseModel] | None, *problems: int, status: int = 200, work: bool = False
+) -> dict[int, Any]:
+    """`status` with `model` (of work, 202 until done), 401 as the gateway says it, problems."""
+    content = {"application/json": {"model": model}} if model else {}
     answers: dict[int, Any] = {
-        200: {"description": "Done", "content": {"application/json": {"model": model}}},
+        status: {"description": "Done", "content": content},
         401: {
             "description": "No key, as the gateway says it",
             "content": {"application/json": {"schema": GATEWAY_SCHEMA}},
         },
     }
     if work:
-        answers[202] = answers[200] | {"description": "Accepted: see Location"}
-    for status in sorted({*EVERYWHERE, *problems}):
-        answers[status] = {
-            "description": HTTPStatus(status).phrase,
+        answers[202] = answers[status] | {"description": "Accepted: see Location"}
+    for problem in sorted({*EVERYWHERE, *problems}):
+        answers[problem] = {
+            "description": HTTPStatus(problem).phrase,
             "content": {PROBLEM_JSON: {"schema": PROBLEM_SCHEMA}},
         }
     return answers

@@ -2,12 +2,14 @@
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from aws_lambda_powertools.event_handler.openapi import swagger_ui
 from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer
 
+from quarterdeck.http.access import SCHEME
 from quarterdeck.http.resolver import app
 
 VERSION = "0.1.0"
@@ -25,11 +27,25 @@ def build_openapi() -> dict[str, Any]:
         version=VERSION,
         openapi_version="3.1.0",
         description="Deploy crew systems, run tasks, read results.",
-        security_schemes={"key": HTTPBearer(description="`Authorization: Bearer KEY`")},
-        security=[{"key": []}],
+        security_schemes={SCHEME: HTTPBearer(description="`Authorization: Bearer KEY`")},
     )
     document: dict[str, Any] = json.loads(text)
+    for operation in list_operations(document):
+        tell_scope(operation)
     return document
+
+
+def list_operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for operations in document["paths"].values():
+        yield from operations.values()
+
+
+def tell_scope(operation: dict[str, Any]) -> None:
+    """Says in the description what `security` declares: pages do not show a key's scopes."""
+    scopes = [f"`{scope}`" for each in operation["security"] for scope in each.get(SCHEME, ())]
+    if scopes:
+        told = f"Scope {', '.join(scopes)}."
+        operation["description"] = " ".join(filter(None, (told, operation.get("description"))))
 
 
 def build_docs(openapi: dict[str, Any]) -> str:

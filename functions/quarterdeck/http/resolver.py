@@ -14,7 +14,8 @@ from quarterdeck.errors import (
     QuarterdeckError,
 )
 from quarterdeck.faults import read_faults
-from quarterdeck.http import service, systems, tasks
+from quarterdeck.http import keys, service, systems, tasks
+from quarterdeck.http.access import AccessCheck, require_declarations
 from quarterdeck.http.bodies import read_body
 from quarterdeck.http.problems import render_problem
 from quarterdeck.http.services import Services
@@ -39,8 +40,13 @@ def serialize(answer: Any) -> str:
 
 
 app = APIGatewayHttpResolver(enable_validation=True, serializer=serialize)
-for router in (service.router, systems.router, tasks.router):
+for router in (service.router, systems.router, tasks.router, keys.router):
     app.include_router(router)
+# Powertools validates before every middleware, and has no public way to be first. Nor has it one
+# to list the routes.
+app._request_validation_middleware = AccessCheck()  # type: ignore[no-untyped-call]
+ROUTES = app._static_routes + app._dynamic_routes
+require_declarations(ROUTES)
 
 
 def refuse(error: QuarterdeckError) -> Response[str]:
@@ -61,9 +67,7 @@ def answer_invalid(error: RequestValidationError) -> Response[str]:
 @app.not_found
 def answer_unrouted(_: NotFoundError) -> Response[str]:
     method, path = app.current_event.http_method.upper(), app.current_event.path
-    # Powertools has no public way to ask which methods a path takes.
-    routes = app._static_routes + app._dynamic_routes
-    allowed = sorted({route.method for route in routes if route.rule.match(path)})
+    allowed = sorted({route.method for route in ROUTES if route.rule.match(path)})
     if method == "OPTIONS":
         # A browser's preflight: the gateway adds what CORS says.
         return Response(status_code=204, headers={"Allow": ", ".join(allowed)})

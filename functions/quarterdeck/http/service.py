@@ -7,7 +7,7 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from pydantic import BaseModel
 
 from quarterdeck.errors import NotFound
-from quarterdeck.http.access import services_of
+from quarterdeck.http.access import PUBLIC, services_of
 
 router = APIGatewayHttpRouter()
 
@@ -19,17 +19,17 @@ class Health(BaseModel):
     environment: str
 
 
-@router.get("/health", summary="Whether the API answers", tags=["service"])
+@router.get("/health", summary="Whether the API answers", tags=["service"], security=PUBLIC)
 def get_health() -> Health:
     return Health(status="ok", environment=services_of(router).settings.environment)
 
 
-@router.get("/openapi.json", include_in_schema=False)
+@router.get("/openapi.json", include_in_schema=False, security=PUBLIC)
 def get_openapi() -> Response[str]:
     return send_document("openapi.json", "application/json")
 
 
-@router.get("/docs", include_in_schema=False)
+@router.get("/docs", include_in_schema=False, security=PUBLIC)
 def get_docs() -> Response[str]:
     return send_document("docs.html", "text/html; charset=utf-8")
 

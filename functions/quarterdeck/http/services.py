@@ -8,6 +8,7 @@ from botocore.config import Config
 
 from quarterdeck.blobs import BlobStore
 from quarterdeck.http.pagination import CursorSigner
+from quarterdeck.identity.keys import KeyStore
 from quarterdeck.settings import ApiSettings, load_settings
 from quarterdeck.systems.store import SystemStore
 from quarterdeck.table import Table
@@ -26,6 +27,7 @@ class Services:
     blobs: BlobStore
     systems: SystemStore
     tasks: TaskStore
+    keys: KeyStore
     task_queue: Queue[WorkMessage]
     deployment_queue: Queue[DeploymentMessage]
     cursors: CursorSigner
@@ -44,6 +46,7 @@ def load_services() -> Services:
         blobs=blobs,
         systems=SystemStore(table, blobs),
         tasks=TaskStore(table, blobs),
+        keys=KeyStore(table),
         task_queue=Queue(sqs, settings.tasks_queue_url),
         deployment_queue=Queue(sqs, settings.deployments_queue_url),
         cursors=CursorSigner(lambda: secrets.read(settings.cursor_secret)),

@@ -10,7 +10,7 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from pydantic import BaseModel
 
 from quarterdeck.errors import FieldError
-from quarterdeck.http.access import authorize, open_system, services_of
+from quarterdeck.http.access import needs, open_system, principal_of, services_of
 from quarterdeck.http.documentation import describe_answers
 from quarterdeck.http.pagination import PAGE_SIZE, Cursor, Limit
 from quarterdeck.http.services import Services
@@ -54,15 +54,15 @@ class DeploymentAnswer(BaseModel):
 @router.post(
     "/crews",
     summary="Deploy a crew system",
-    description="Scope `admin`. With `Prefer: wait=N` the answer is 200 once it has ended.",
+    description="With `Prefer: wait=N` the answer is 200 once it has ended.",
     tags=["systems"],
+    security=needs("admin"),
     status_code=HTTPStatus.ACCEPTED,
     responses=describe_answers(DeploymentAnswer, 409, work=True),
 )
 def deploy_system(
     configuration: SystemConfiguration, prefer: Annotated[str | None, Header()] = None
 ) -> Response[DeploymentAnswer]:
-    authorize(router, "admin")
     services = services_of(router)
     check_base_urls(configuration, services.settings.model_base_urls)
     system = services.systems.create(generate_id(), configuration, read_clock())
@@ -106,10 +106,11 @@ def answer_deployment(systems: SystemStore, system: System) -> DeploymentAnswer:
     summary="List crew systems, newest first",
     description="Those that the key has access to: a page may hold fewer than `limit`.",
     tags=["systems"],
+    security=needs("read"),
     responses=describe_answers(SystemList),
 )
 def list_systems(limit: Limit = PAGE_SIZE, cursor: Cursor = None) -> SystemList:
-    principal = authorize(router, "read")
+    principal = principal_of(router)
     services = services_of(router)
     page = services.systems.list_page(limit, services.cursors.read("systems", cursor))
     return SystemList(
@@ -126,10 +127,11 @@ def list_systems(limit: Limit = PAGE_SIZE, cursor: Cursor = None) -> SystemList:
     "/crews/<system_id>",
     summary="Read a crew system",
     tags=["systems"],
+    security=needs("read"),
     responses=describe_answers(SystemView, 404),
 )
 def get_system(system_id: str) -> SystemView:
-    system = open_system(router, system_id, "read")
+    system = open_system(router, system_id)
     services = services_of(router)
     version = system.current_version or FIRST
     return SystemView(

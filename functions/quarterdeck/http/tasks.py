@@ -9,7 +9,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Header
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from pydantic import BaseModel
 
-from quarterdeck.http.access import open_system, services_of
+from quarterdeck.http.access import needs, open_system, services_of
 from quarterdeck.http.documentation import describe_answers
 from quarterdeck.http.pagination import PAGE_SIZE, Cursor, Limit
 from quarterdeck.http.services import Services
@@ -49,15 +49,16 @@ class TaskList(BaseModel):
 @router.post(
     "/crews/<system_id>/tasks",
     summary="Submit a task",
-    description="Scope `run`. With `Prefer: wait=N` the answer is 200 once it has ended.",
+    description="With `Prefer: wait=N` the answer is 200 once it has ended.",
     tags=["tasks"],
+    security=needs("run"),
     status_code=HTTPStatus.ACCEPTED,
     responses=describe_answers(TaskAnswer, 404, 409, 429, work=True),
 )
 def submit_task(
     system_id: str, request: TaskRequest, prefer: Annotated[str | None, Header()] = None
 ) -> Response[TaskAnswer]:
-    system = open_system(router, system_id, "run")
+    system = open_system(router, system_id)
     services = services_of(router)
     state = accept_task(services.table, services.blobs, system, request, read_clock())
     return answer_new(services, system, state, prefer)
@@ -106,10 +107,11 @@ def answer_end(services: Services, system: System, state: TaskState) -> TaskAnsw
     "/crews/<system_id>/tasks",
     summary="List tasks, newest first",
     tags=["tasks"],
+    security=needs("read"),
     responses=describe_answers(TaskList, 404),
 )
 def list_tasks(system_id: str, limit: Limit = PAGE_SIZE, cursor: Cursor = None) -> TaskList:
-    system = open_system(router, system_id, "read")
+    system = open_system(router, system_id)
     services = services_of(router)
     name = f"tasks of {system_id}"
     page = services.tasks.list_page(system.scope, limit, services.cursors.read(name, cursor))
@@ -123,22 +125,24 @@ def list_tasks(system_id: str, limit: Limit = PAGE_SIZE, cursor: Cursor = None) 
     "/crews/<system_id>/tasks/<task_id>",
     summary="Read a task: status, steps, result",
     tags=["tasks"],
+    security=needs("read"),
     responses=describe_answers(TaskView, 404),
 )
 def get_task(system_id: str, task_id: str) -> TaskView:
-    system = open_system(router, system_id, "read")
+    system = open_system(router, system_id)
     return services_of(router).tasks.get_view(system.scope, task_id)
 
 
 @router.post(
     "/crews/<system_id>/tasks/<task_id>/cancel",
     summary="Cancel a task",
-    description="Scope `run`. A running task ends at its next call: 202 until then.",
+    description="A running task ends at its next call: 202 until then.",
     tags=["tasks"],
+    security=needs("run"),
     responses=describe_answers(TaskView, 404, 409, work=True),
 )
 def cancel_task(system_id: str, task_id: str) -> Response[TaskView]:
-    system = open_system(router, system_id, "run")
+    system = open_system(router, system_id)
     services = services_of(router)
     state = stop_task(services.table, services.blobs, system.scope, task_id, read_clock)
     ended = state.status in TERMINAL
@@ -154,16 +158,17 @@ def cancel_task(system_id: str, task_id: str) -> Response[TaskView]:
 @router.post(
     "/crews/<system_id>/tasks/<task_id>/retry",
     summary="Retry a task that ended without success",
-    description="Scope `run`. A new task with `retry_of`: calls that the old one made are not paid "
-    "again. 409 for a task that lives or has succeeded.",
+    description="A new task with `retry_of`: calls that the old one made are not paid again. "
+    "409 for a task that lives or has succeeded.",
     tags=["tasks"],
+    security=needs("run"),
     status_code=HTTPStatus.ACCEPTED,
     responses=describe_answers(TaskAnswer, 404, 409, 429, work=True),
 )
 def retry_ended_task(
     system_id: str, task_id: str, prefer: Annotated[str | None, Header()] = None
 ) -> Response[TaskAnswer]:
-    system = open_system(router, system_id, "run")
+    system = open_system(router, system_id)
     services = services_of(router)
     state = retry_task(services.table, services.blobs, system, task_id, read_clock())
     return answer_new(services, system, state, prefer)

@@ -1,6 +1,7 @@
 """Who asks, as the authorizer hands it to the api: a key's scopes and systems."""
 
 import json
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -14,6 +15,8 @@ ALL_SCOPES: tuple[KeyScope, ...] = ("read", "run", "operate", "admin")
 class Principal(BaseModel):
     model_config = ConfigDict(frozen=True)
 
+    key_id: str | None = None
+    """None: the first admin key, which is not in the table."""
     name: str
     scopes: tuple[KeyScope, ...]
     systems: tuple[str, ...] | None = None
@@ -28,6 +31,19 @@ class Principal(BaseModel):
         if not self.may_see(system_id):
             raise system_not_found(system_id)
 
+    def require_environment(self) -> None:
+        """Forbidden for a key of some systems: what it asks for belongs to none of them."""
+        if self.systems is not None:
+            raise Forbidden(
+                "this acts on the whole environment, and the key is limited to some systems"
+            )
+
+    def require_grantable(self, scopes: Sequence[KeyScope]) -> None:
+        """Forbidden for scopes that this key lacks itself."""
+        lacking = [scope for scope in scopes if scope not in self.scopes]
+        if lacking:
+            raise Forbidden(f"a key grants no scope that it lacks: {', '.join(lacking)}")
+
     def may_see(self, system_id: str) -> bool:
         return self.systems is None or system_id in self.systems
 
@@ -36,8 +52,11 @@ ADMIN = Principal(name="admin", scopes=ALL_SCOPES)
 
 
 def pack_principal(principal: Principal) -> dict[str, str]:
-    """The authorizer's context: flat text is all that API Gateway passes on."""
-    return {"principal": principal.model_dump_json()}
+    """The authorizer's context: flat text is all that API Gateway passes on, and logs."""
+    return {
+        "principal": principal.model_dump_json(),
+        "key_id": principal.key_id or principal.name,
+    }
 
 
 def unpack_principal(context: dict[str, Any]) -> Principal:
