@@ -1,7 +1,5 @@
 """The function behind the HTTP API."""
 
-import json
-
 from aws_cdk import Duration
 from constructs import Construct
 
@@ -9,6 +7,7 @@ from infra.blob_bucket import BlobBucket
 from infra.environment import Target
 from infra.function_code import FunctionCode
 from infra.generated_secret import GeneratedSecret
+from infra.models import allow_secret_lookup, make_secret_prefix, spell_base_urls
 from infra.service_function import ServiceFunction
 from infra.state_table import StateTable
 from infra.work_queue import WorkQueue
@@ -43,9 +42,8 @@ class Api(ServiceFunction):
                 "TASKS_QUEUE_URL": tasks.url,
                 "DEPLOYMENTS_QUEUE_URL": deployments.url,
                 "CURSOR_SECRET": cursor_key.name,
-                "MODEL_BASE_URLS": json.dumps(
-                    [str(url) for url in target.environment.model_base_urls]
-                ),
+                "MODEL_BASE_URLS": spell_base_urls(target),
+                "SECRET_PREFIX": make_secret_prefix(target),
             },
         )
         table.allow(
@@ -61,3 +59,4 @@ class Api(ServiceFunction):
         tasks.allow_send(self.role)
         deployments.allow_send(self.role)
         cursor_key.allow_read(self.role)
+        allow_secret_lookup(self.role, target)

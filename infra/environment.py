@@ -29,6 +29,8 @@ class Environment(BaseModel):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"]
     max_concurrent_tasks: int = Field(ge=2, le=1000)
     """Tasks that run at once, over all systems; Lambda's event source takes 2 to 1000."""
+    backup_frequency: Literal["hourly", "daily", "none"]
+    """Of systems whose configuration says none."""
     model_base_urls: tuple[HttpUrl, ...]
     """The base URLs that a configuration may name for its models."""
     cors_origins: tuple[Origin, ...]

@@ -1,10 +1,17 @@
 """The models that crews may call, and the secrets that a team keeps for them."""
 
+import json
+
 from aws_cdk import ArnFormat, Stack
 from aws_cdk.aws_iam import Effect, Policy, PolicyStatement, Role
 
 from infra.environment import Target
 from infra.wildcards import accept_wildcard
+
+
+def spell_base_urls(target: Target) -> str:
+    """As a function's variable says which base URLs a configuration may name."""
+    return json.dumps([str(url) for url in target.environment.model_base_urls])
 
 
 def make_secret_prefix(target: Target) -> str:
@@ -34,6 +41,22 @@ def allow_model_secrets(role: Role, target: Target) -> None:
         secrets,
         "A team adds secrets for its models under the environment's prefix at any time; "
         "those of its tools are denied.",
+    )
+
+
+def allow_secret_lookup(role: Role, target: Target) -> None:
+    """Lets the role see which secrets a team made, and not what is in them."""
+    secrets = _make_secret_arn(role, f"{make_secret_prefix(target)}*")
+    policy = Policy(
+        role,
+        "SecretLookup",
+        roles=[role],
+        statements=[
+            PolicyStatement(actions=["secretsmanager:DescribeSecret"], resources=[secrets])
+        ],
+    )
+    accept_wildcard(
+        policy, secrets, "Configurations name a team's secrets at any time; no value is read."
     )
 
 

@@ -8,13 +8,14 @@ from constructs import Construct
 from infra.blob_bucket import BlobBucket
 from infra.environment import Target
 from infra.function_code import FunctionCode
+from infra.models import allow_secret_lookup, make_secret_prefix
 from infra.service_function import ServiceFunction
 from infra.state_table import StateTable
 from infra.work_queue import WorkQueue
 
 
 class Monitor(ServiceFunction):
-    """Reaps the tasks of lost workers, sends lost messages again, and admits, each minute."""
+    """Reaps, sends lost messages again, and admits, each minute; checks systems each 15."""
 
     def __init__(
         self,
@@ -25,6 +26,7 @@ class Monitor(ServiceFunction):
         table: StateTable,
         blobs: BlobBucket,
         tasks: WorkQueue,
+        deployments: WorkQueue,
     ) -> None:
         super().__init__(
             scope,
@@ -38,6 +40,8 @@ class Monitor(ServiceFunction):
                 "TABLE_NAME": table.name,
                 "BUCKET_NAME": blobs.name,
                 "TASKS_QUEUE_URL": tasks.url,
+                "DEPLOYMENTS_QUEUE_URL": deployments.url,
+                "SECRET_PREFIX": make_secret_prefix(target),
             },
         )
         table.allow(
@@ -49,7 +53,11 @@ class Monitor(ServiceFunction):
             "dynamodb:DeleteItem",
             indexes=("active-systems", "leases"),
         )
+        # Configurations that are too large for an item.
+        blobs.allow(self.role, "s3:GetObject")
         tasks.allow_send(self.role)
+        deployments.allow_send(self.role)
+        allow_secret_lookup(self.role, target)
         minute = Duration.minutes(1)
         # The next minute's run is the retry of one that failed.
         self.function.configure_async_invoke(max_event_age=minute, retry_attempts=0)

@@ -68,7 +68,15 @@ class ServiceStack(Stack):
             deployments=deployments,
         )
         Worker(self, target=target, code=code, table=table, blobs=blobs, tasks=tasks)
-        Monitor(self, target=target, code=code, table=table, blobs=blobs, tasks=tasks)
+        Monitor(
+            self,
+            target=target,
+            code=code,
+            table=table,
+            blobs=blobs,
+            tasks=tasks,
+            deployments=deployments,
+        )
         http_api = HttpApi(
             self, "HttpApi", target=target, api=api.function, authorizer=authorizer.function
         )

@@ -18,6 +18,7 @@ ENVIRONMENT = {
     "TABLE_NAME": "quarterdeck",
     "BUCKET_NAME": "quarterdeck",
     "CURSOR_SECRET": "quarterdeck-system/development/cursor-key",
+    "BACKUP_FREQUENCY": "hourly",
     "MODEL_BASE_URLS": '["http://localhost:11434/v1"]',
     "ADMIN_KEY_SECRET": "quarterdeck-system/development/admin-key",
     "SECRET_PREFIX": "quarterdeck/development/",

@@ -19,10 +19,9 @@ from quarterdeck import names
 from quarterdeck import table as table_module
 from quarterdeck.blobs import BlobStore
 from quarterdeck.errors import Contention
-from quarterdeck.names import generate_id
 from quarterdeck.observability import logger
-from quarterdeck.systems.configuration import SystemConfiguration
-from quarterdeck.systems.store import FIRST, System, SystemStore
+from quarterdeck.systems.records import System
+from quarterdeck.systems.store import SystemStore
 from quarterdeck.table import CONFLICT_ATTEMPTS, Table
 from quarterdeck.tasks import attempt, upkeep
 from quarterdeck.tasks.attempt import Attempt
@@ -250,12 +249,8 @@ class World:
         crews = [
             systems.crew(name, agents=[systems.agent("A"), systems.agent("B")]) for name in CREWS
         ]
-        configuration = SystemConfiguration.model_validate(systems.system(crews=crews))
         store = SystemStore(self.table, self.blobs)
-        system = store.create(generate_id(), configuration, self.now)
-        deployment = store.get_deployment(system.system_id, FIRST)
-        assert store.activate(system, deployment, configuration.crews, self.now)
-        return store.get(system.system_id)
+        return systems.deploy(store, systems.system(crews=crews), lambda: self.now)
 
     def _before_read(self, operation: str, request: dict[str, object]) -> None:
         if self.current:

@@ -6,6 +6,8 @@ QuarterdeckError
 ├── NotFound         404   not there, or not for this key
 ├── MethodNotAllowed 405
 ├── Conflict         409   the state does not allow it
+├── PreconditionFailed   412   what If-Match names has changed
+├── PreconditionRequired 428   If-Match is missing
 ├── TooLarge         413
 ├── QueueFull        429   with Retry-After
 └── Contention       503   others changed the same items at each attempt; with Retry-After
@@ -70,6 +72,21 @@ class Conflict(QuarterdeckError):
     status = 409
     type = "conflict"
     title = "The state does not allow this"
+
+
+class PreconditionFailed(QuarterdeckError):
+    status = 412
+    type = "precondition-failed"
+    title = "It has changed since it was read"
+
+    def __init__(self, header: str, rule: str) -> None:
+        super().__init__(f"{header}: {rule}", [FieldError(header, rule)])
+
+
+class PreconditionRequired(PreconditionFailed):
+    status = 428
+    type = "precondition-required"
+    title = "The request has to say what it changes"
 
 
 class TooLarge(QuarterdeckError):

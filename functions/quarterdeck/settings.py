@@ -30,20 +30,41 @@ class AdmissionSettings(StateSettings):
     tasks_queue_url: str
 
 
-class ApiSettings(AdmissionSettings):
-    deployments_queue_url: str
-    cursor_secret: str
-    """Name of the secret that signs the cursors of lists."""
-    model_base_urls: Json[tuple[HttpUrl, ...]]
-    """The base URLs that a configuration may name for its models."""
+class CrewSettings(StateSettings):
+    """Functions that build crews, or look for their secrets."""
 
-
-class DeployerSettings(StateSettings):
     secret_prefix: str
     """`quarterdeck/<environment>/`: what stands before a configuration's `secret: NAME`."""
 
 
-class WorkerSettings(DeployerSettings, AdmissionSettings):
+class DeploymentSettings(CrewSettings):
+    """Functions that send deployments on their way."""
+
+    deployments_queue_url: str
+
+
+class ConfigurationSettings(Settings):
+    """Functions that judge configurations."""
+
+    model_base_urls: Json[tuple[HttpUrl, ...]]
+    """The base URLs that a configuration may name for its models."""
+
+
+class ApiSettings(ConfigurationSettings, DeploymentSettings, AdmissionSettings):
+    cursor_secret: str
+    """Name of the secret that signs the cursors of lists."""
+
+
+class DeployerSettings(ConfigurationSettings, DeploymentSettings):
+    backup_frequency: Literal["hourly", "daily", "none"]
+    """Of systems whose configuration says none."""
+
+
+class MonitorSettings(DeploymentSettings, AdmissionSettings):
+    pass
+
+
+class WorkerSettings(CrewSettings, AdmissionSettings):
     """What it takes to build a crew, and to admit the next task."""
 
 

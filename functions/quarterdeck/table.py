@@ -23,6 +23,7 @@ type Item = dict[str, Any]
 REGISTRY_SHARDS = 8
 LEASE_SHARDS = 4
 CONFLICT_ATTEMPTS = 8
+DEPLOYMENT_PREFIX = "DEPLOYMENT#"
 QUEUE_PREFIX = "QUEUE#"
 LATER_PREFIX = "LATER#"
 EVENT_PREFIX = "EVENT#"
@@ -66,7 +67,19 @@ def version_key(system_id: str, version: int) -> Key:
 
 
 def deployment_key(system_id: str, number: int) -> Key:
-    return Key(f"SYS#{system_id}", f"DEPLOYMENT#{number:06}")
+    return Key(f"SYS#{system_id}", f"{DEPLOYMENT_PREFIX}{number:06}")
+
+
+def crew_version_key(system_id: str, version: int, crew: str) -> Key:
+    return Key(f"SYS#{system_id}", f"CREW#{version:06}#{crew}")
+
+
+def plan_key(system_id: str, version: int) -> Key:
+    return Key(f"SYS#{system_id}", f"PLAN#{version:06}")
+
+
+def health_key(system_id: str) -> Key:
+    return Key(f"SYS#{system_id}", "HEALTH")
 
 
 def access_key(digest: str) -> Key:
@@ -123,6 +136,9 @@ class Scope(NamedTuple):
         call = self.call_key(task_id, digest, occurrence)
         return Key(call.pk, f"{call.sk}{STARTED}")
 
+    def alert_key(self, crew: str, metric: str) -> Key:
+        return Key(f"{self.prefix}#ALERTS", f"METRIC#{crew}#{metric}")
+
     def bucket_key(self, crew: str, moment: datetime) -> Key:
         return Key(f"{self.prefix}#METRICS#{crew}", f"{moment:%Y-%m-%dT%H:%M}")
 
@@ -146,9 +162,12 @@ def parse_task_time(item: Item) -> tuple[str, str]:
     return created, task_id
 
 
-def lease_index(task_id: str, expires: datetime) -> Item:
-    """The keys of a task's STATE in the index `leases`: when its message or its worker is due."""
-    shard = lease_shard(find_shard(task_id, LEASE_SHARDS))
+def lease_index(owner_id: str, expires: datetime) -> Item:
+    """The keys in the index `leases` of a task's STATE, or of a system's DEPLOYMENT that runs.
+
+    They say when the message that nobody took, or the worker that took it, is due.
+    """
+    shard = lease_shard(find_shard(owner_id, LEASE_SHARDS))
     return dict(zip(LEASE_KEYS, (shard, format_time(expires)), strict=True))
 
 
@@ -156,8 +175,20 @@ def lease_shard(number: int) -> str:
     return f"LEASES#{number}"
 
 
-def find_shard(task_id: str, shards: int) -> int:
-    return zlib.crc32(task_id.encode()) % shards
+def find_shard(owner_id: str, shards: int) -> int:
+    return zlib.crc32(owner_id.encode()) % shards
+
+
+class DeploymentId(NamedTuple):
+    system_id: str
+    number: int
+
+
+def parse_deployment_key(pk: str, sk: str) -> DeploymentId | None:
+    """None if it is the key of something else."""
+    if not sk.startswith(DEPLOYMENT_PREFIX):
+        return None
+    return DeploymentId(pk.removeprefix("SYS#"), int(sk.removeprefix(DEPLOYMENT_PREFIX)))
 
 
 def parse_task_key(pk: str) -> tuple[Scope, str]:

@@ -29,6 +29,14 @@ class SecretReader:
             self.kept[name] = (time.monotonic(), value)
         return value
 
+    def exists(self, name: str) -> bool:
+        """Whether there is such a secret, and it is not to be deleted. Its value is not read."""
+        try:
+            described = self.client.describe_secret(SecretId=name)
+        except self.client.exceptions.ResourceNotFoundException:
+            return False
+        return "DeletedDate" not in described
+
     def _fetch(self, name: str) -> str:
         try:
             return self.client.get_secret_value(SecretId=name)["SecretString"]

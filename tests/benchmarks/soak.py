@@ -30,7 +30,7 @@ sys.path[:0] = PATHS
 
 from infra.local.emulator import run_emulator  # noqa: E402 - by path, as a script
 from quarterdeck.observability import logger  # noqa: E402
-from quarterdeck.systems.store import System  # noqa: E402
+from quarterdeck.systems.records import System  # noqa: E402
 from quarterdeck.tasks.store import TaskStore  # noqa: E402
 from tests.benchmarks import soak_audit  # noqa: E402
 from tests.benchmarks.soak_desks import answer, deploy_desks, read_prompt  # noqa: E402

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from quarterdeck.names import read_clock
-from quarterdeck.systems.store import System
+from quarterdeck.systems.records import System
 from quarterdeck.table import (
     LATER_PREFIX,
     LEASE_SHARDS,

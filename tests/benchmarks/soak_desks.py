@@ -2,9 +2,8 @@
 
 import re
 
-from quarterdeck.names import generate_id, read_clock
-from quarterdeck.systems.configuration import SystemConfiguration
-from quarterdeck.systems.store import System, SystemStore
+from quarterdeck.systems.records import System
+from quarterdeck.systems.store import SystemStore
 from tests import systems
 from tests.benchmarks.soak_site import Site
 from tests.openai_server import Body, Message
@@ -37,13 +36,10 @@ def deploy_desk(store: SystemStore, name: str, crews: list[str], url: str) -> Sy
         }
         for number in numbers
     ]
-    configuration = SystemConfiguration.model_validate(
-        systems.system(name, crews=[systems.crew(n, agents=agents, tasks=steps) for n in crews])
+    return systems.deploy(
+        store,
+        systems.system(name, crews=[systems.crew(n, agents=agents, tasks=steps) for n in crews]),
     )
-    system = store.create(generate_id(), configuration, read_clock())
-    deployment = store.get_deployment(system.system_id, 1)
-    assert store.activate(system, deployment, configuration.crews, read_clock())
-    return store.get(system.system_id)
 
 
 def answer(body: Body) -> Message:

@@ -10,7 +10,7 @@ from multiprocessing.context import ForkServerProcess
 from typing import NamedTuple, Self
 
 from quarterdeck.names import read_clock
-from quarterdeck.systems.store import System
+from quarterdeck.systems.records import System
 from quarterdeck.table import LATER_PREFIX, QUEUE_PREFIX
 from quarterdeck.tasks.attempt import admit_for
 from quarterdeck.tasks.states import Priority

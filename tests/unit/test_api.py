@@ -11,8 +11,6 @@ import api
 from quarterdeck.http.bodies import MAX_BODY_BYTES
 from quarterdeck.http.services import Services
 from quarterdeck.identity.principal import Principal
-from quarterdeck.names import read_clock
-from quarterdeck.systems.store import FIRST
 from tests import systems
 from tests.api_calls import CONTEXT, call, read_items
 from tests.events import http_event
@@ -22,15 +20,8 @@ from tests.events import http_event
 def system_id(services: Services) -> str:
     """An active system of one crew of capacity one."""
     system_id: str = call("POST", "/crews", systems.system()).json["system_id"]
-    activate(services, system_id)
+    systems.activate(services.systems, system_id)
     return system_id
-
-
-def activate(services: Services, system_id: str) -> None:
-    store = services.systems
-    configuration = store.get_configuration(system_id, FIRST)
-    deployment = store.get_deployment(system_id, FIRST)
-    assert store.activate(store.get(system_id), deployment, configuration.crews, read_clock())
 
 
 def test_health_needs_no_key(services: Services) -> None:
@@ -283,7 +274,7 @@ def test_missing_input_is_named(services: Services) -> None:
         tasks=[{"name": "one", "description": "On {topic}: {description}", "agent": "Researcher"}]
     )
     system_id = call("POST", "/crews", systems.system(crews=[crew])).json["system_id"]
-    activate(services, system_id)
+    systems.activate(services.systems, system_id)
     request: dict[str, Any] = {"description": "x", "crew_name": "research"}
     answer = call("POST", f"/crews/{system_id}/tasks", request)
     assert answer.faults == {"inputs.topic": "a text of the crew has the placeholder {topic}"}

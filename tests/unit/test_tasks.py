@@ -15,9 +15,8 @@ from quarterdeck.execution.lease import Limits
 from quarterdeck.execution.worker import Worker
 from quarterdeck.execution.workspace import Workspace
 from quarterdeck.http.services import Services
-from quarterdeck.names import generate_id, read_clock
-from quarterdeck.systems.configuration import SystemConfiguration
-from quarterdeck.systems.store import FIRST, System
+from quarterdeck.names import read_clock
+from quarterdeck.systems.records import System
 from quarterdeck.table import Scope
 from quarterdeck.tasks.admission import admit_tasks
 from quarterdeck.tasks.attempt import Attempt, claim
@@ -46,12 +45,7 @@ SUCCESS = Outcome(
 def system(services: Services) -> System:
     """Active, with one crew `research` of capacity two."""
     crew = systems.crew(agents=[systems.agent("One"), systems.agent("Two")])
-    configuration = SystemConfiguration.model_validate(systems.system(crews=[crew]))
-    store = services.systems
-    created = store.create(generate_id(), configuration, read_clock())
-    deployment = store.get_deployment(created.system_id, FIRST)
-    assert store.activate(created, deployment, configuration.crews, read_clock())
-    return store.get(created.system_id)
+    return systems.deploy(services.systems, systems.system(crews=[crew]))
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from quarterdeck.errors import system_not_found
 from quarterdeck.http.services import Services
 from quarterdeck.identity.principal import KeyScope, Principal
 from quarterdeck.names import LONGEST_ID, is_id
-from quarterdeck.systems.store import System
+from quarterdeck.systems.records import System
 
 type Security = list[dict[str, list[str]]]
 

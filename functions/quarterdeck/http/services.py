@@ -10,9 +10,10 @@ from quarterdeck.blobs import BlobStore
 from quarterdeck.http.pagination import CursorSigner
 from quarterdeck.identity.keys import KeyStore
 from quarterdeck.settings import ApiSettings, load_settings
+from quarterdeck.systems.health import HealthCheck
 from quarterdeck.systems.store import SystemStore
 from quarterdeck.table import Table
-from quarterdeck.tasks.queue import DeploymentMessage, Queue, WorkMessage
+from quarterdeck.tasks.queue import LifecycleMessage, Queue, WorkMessage
 from quarterdeck.tasks.store import TaskStore
 from quarterdeck.vault import SecretReader
 
@@ -28,8 +29,9 @@ class Services:
     systems: SystemStore
     tasks: TaskStore
     keys: KeyStore
+    health: HealthCheck
     task_queue: Queue[WorkMessage]
-    deployment_queue: Queue[DeploymentMessage]
+    deployment_queue: Queue[LifecycleMessage]
     cursors: CursorSigner
 
 
@@ -40,13 +42,15 @@ def load_services() -> Services:
     blobs = BlobStore(boto3.client("s3", config=SIGNED), settings.bucket_name)
     sqs = boto3.client("sqs")
     secrets = SecretReader(boto3.client("secretsmanager"))
+    systems = SystemStore(table, blobs)
     return Services(
         settings=settings,
         table=table,
         blobs=blobs,
-        systems=SystemStore(table, blobs),
+        systems=systems,
         tasks=TaskStore(table, blobs),
         keys=KeyStore(table),
+        health=HealthCheck(systems, lambda name: secrets.exists(settings.secret_prefix + name)),
         task_queue=Queue(sqs, settings.tasks_queue_url),
         deployment_queue=Queue(sqs, settings.deployments_queue_url),
         cursors=CursorSigner(lambda: secrets.read(settings.cursor_secret)),

@@ -1,26 +1,28 @@
-"""Routes of crew systems."""
+"""Routes of crew systems: reading them, and what an operator does with them."""
 
 from http import HTTPStatus
 from typing import Annotated
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.content_types import APPLICATION_JSON
-from aws_lambda_powertools.event_handler.openapi.params import Header
+from aws_lambda_powertools.event_handler.openapi.params import Query
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from pydantic import BaseModel
 
-from quarterdeck.errors import FieldError
 from quarterdeck.http.access import needs, open_system, principal_of, services_of
 from quarterdeck.http.documentation import describe_answers
 from quarterdeck.http.pagination import PAGE_SIZE, Cursor, Limit
-from quarterdeck.http.services import Services
-from quarterdeck.http.waiting import parse_wait, wait_until
-from quarterdeck.names import Name, generate_id, read_clock
-from quarterdeck.systems.configuration import SystemConfiguration, check_base_urls
-from quarterdeck.systems.store import FIRST, CrewCapacity, Deployment, State, System, SystemStore
-from quarterdeck.tasks.queue import DeploymentMessage
+from quarterdeck.names import Name, read_clock
+from quarterdeck.systems.configuration import SystemConfiguration
+from quarterdeck.systems.health import HealthReport, KnownHealth
+from quarterdeck.systems.lifecycle import pause_system, request_deletion, unpause_system
+from quarterdeck.systems.records import FIRST, CrewCapacity, Deployment, State, System
+from quarterdeck.tasks.queue import DeletionMessage
 
 router = APIGatewayHttpRouter()
+
+API_SECONDS = 30
+"""No request that saw the system open is left after it."""
 
 
 class SystemSummary(BaseModel):
@@ -38,6 +40,7 @@ class SystemView(SystemSummary):
     deployment: Deployment
     """The latest."""
     configuration: SystemConfiguration
+    """Of the current version; until there is one, of the first."""
 
 
 class SystemList(BaseModel):
@@ -45,60 +48,16 @@ class SystemList(BaseModel):
     next_cursor: str | None = None
 
 
-class DeploymentAnswer(BaseModel):
-    status: State
+class StateAnswer(BaseModel):
     system_id: str
-    deployment: Deployment
+    status: State
 
 
-@router.post(
-    "/crews",
-    summary="Deploy a crew system",
-    description="With `Prefer: wait=N` the answer is 200 once it has ended.",
-    tags=["systems"],
-    security=needs("admin"),
-    status_code=HTTPStatus.ACCEPTED,
-    responses=describe_answers(DeploymentAnswer, 409, work=True),
-)
-def deploy_system(
-    configuration: SystemConfiguration, prefer: Annotated[str | None, Header()] = None
-) -> Response[DeploymentAnswer]:
-    services = services_of(router)
-    check_base_urls(configuration, services.settings.model_base_urls)
-    system = services.systems.create(generate_id(), configuration, read_clock())
-    start_deployment(services, system)
+class HealthView(HealthReport):
+    """Checked now; `monitor`: what the check of each 15 minutes found last."""
 
-    def has_ended() -> bool:
-        return services.systems.get_deployment(system.system_id, FIRST).status != "running"
-
-    done = wait_until(has_ended, parse_wait(prefer))
-    headers = {"Location": f"/crews/{system.system_id}"}
-    return Response(
-        status_code=HTTPStatus.OK if done else HTTPStatus.ACCEPTED,
-        content_type=APPLICATION_JSON,
-        headers=headers if done else headers | {"Retry-After": "2"},
-        body=answer_deployment(services.systems, system),
-    )
-
-
-def start_deployment(services: Services, system: System) -> None:
-    """Queues it. What cannot be queued has failed, and its name is free."""
-    try:
-        services.deployment_queue.send(DeploymentMessage(system_id=system.system_id, number=FIRST))
-    except Exception:
-        deployment = services.systems.get_deployment(system.system_id, FIRST)
-        reason = FieldError("deployment", "could not be queued: try again")
-        services.systems.fail(system, deployment, [reason], read_clock())
-        raise
-
-
-def answer_deployment(systems: SystemStore, system: System) -> DeploymentAnswer:
-    latest = systems.get(system.system_id)
-    return DeploymentAnswer(
-        status=latest.state,
-        system_id=system.system_id,
-        deployment=systems.get_deployment(system.system_id, FIRST),
-    )
+    state: State
+    monitor: KnownHealth | None = None
 
 
 @router.get(
@@ -126,17 +85,95 @@ def list_systems(limit: Limit = PAGE_SIZE, cursor: Cursor = None) -> SystemList:
 @router.get(
     "/crews/<system_id>",
     summary="Read a crew system",
+    description="Its `ETag` is what a `PUT` needs: it changes with each deployment that begins.",
     tags=["systems"],
     security=needs("read"),
     responses=describe_answers(SystemView, 404),
 )
-def get_system(system_id: str) -> SystemView:
+def get_system(system_id: str) -> Response[SystemView]:
+    system = open_system(router, system_id)
+    systems = services_of(router).systems
+    view = SystemView(
+        **system.model_dump(include=set(SystemSummary.model_fields) | {"updated_at"}),
+        crews=systems.list_crews(system),
+        deployment=systems.get_deployment(system_id, system.latest_deployment).view,
+        configuration=systems.get_configuration(system_id, system.current_version or FIRST),
+    )
+    return Response(
+        status_code=HTTPStatus.OK,
+        content_type=APPLICATION_JSON,
+        headers={"ETag": system.etag},
+        body=view,
+    )
+
+
+@router.get(
+    "/crews/<system_id>/health",
+    summary="Whether each crew could run",
+    description="Repeats the checks of a deployment that are cheap: secrets, capacity. `unhealthy` "
+    "is an answer as well: 200.",
+    tags=["systems"],
+    security=needs("read"),
+    responses=describe_answers(HealthView, 404),
+)
+def get_system_health(system_id: str) -> HealthView:
+    system = open_system(router, system_id)
+    health = services_of(router).health
+    report = health.check(system, read_clock())
+    return HealthView(**report.model_dump(), state=system.state, monitor=health.get_known(system))
+
+
+@router.post(
+    "/crews/<system_id>/pause",
+    summary="Pause a system",
+    description="It takes no task (409) and starts none; what runs goes on, what is queued waits.",
+    tags=["systems"],
+    security=needs("admin"),
+    responses=describe_answers(StateAnswer, 404, 409),
+)
+def pause(system_id: str) -> StateAnswer:
+    system = open_system(router, system_id)
+    return answer_state(pause_system(services_of(router).systems, system, read_clock()))
+
+
+@router.post(
+    "/crews/<system_id>/unpause",
+    summary="Let a paused system go on",
+    description="What is queued starts within a minute.",
+    tags=["systems"],
+    security=needs("admin"),
+    responses=describe_answers(StateAnswer, 404, 409),
+)
+def unpause(system_id: str) -> StateAnswer:
+    system = open_system(router, system_id)
+    return answer_state(unpause_system(services_of(router).systems, system, read_clock()))
+
+
+@router.delete(
+    "/crews/<system_id>",
+    summary="Delete a system",
+    description="409 while tasks live, unless `force=true`, which cancels them. Backups stay until "
+    "their retention ends.",
+    tags=["systems"],
+    security=needs("admin"),
+    status_code=HTTPStatus.ACCEPTED,
+    responses=describe_answers(StateAnswer, 404, 409, status=HTTPStatus.ACCEPTED),
+)
+def delete_system(
+    system_id: str,
+    force: Annotated[bool, Query(description="Cancels the tasks that live.")] = False,
+) -> Response[StateAnswer]:
     system = open_system(router, system_id)
     services = services_of(router)
-    version = system.current_version or FIRST
-    return SystemView(
-        **system.model_dump(exclude={"crews"}),
-        crews=services.systems.list_crews(system),
-        deployment=services.systems.get_deployment(system_id, FIRST),
-        configuration=services.systems.get_configuration(system_id, version),
+    deleting = request_deletion(services.systems, system, force=force, now=read_clock())
+    message = DeletionMessage(system_id=system_id, delete=True)
+    services.deployment_queue.send(message, delay_s=API_SECONDS)
+    return Response(
+        status_code=HTTPStatus.ACCEPTED,
+        content_type=APPLICATION_JSON,
+        body=answer_state(deleting),
     )
+
+
+def answer_state(system: System) -> StateAnswer:
+    return StateAnswer(system_id=system.system_id, status=system.state)

@@ -15,7 +15,7 @@ from quarterdeck.http.pagination import PAGE_SIZE, Cursor, Limit
 from quarterdeck.http.services import Services
 from quarterdeck.http.waiting import parse_wait, wait_until
 from quarterdeck.names import read_clock
-from quarterdeck.systems.store import System
+from quarterdeck.systems.records import System
 from quarterdeck.tasks.attempt import admit_for
 from quarterdeck.tasks.ending import stop_task
 from quarterdeck.tasks.outcome import TaskError, Usage

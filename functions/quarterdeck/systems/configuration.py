@@ -20,8 +20,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from quarterdeck.errors import FieldError, InvalidInput
 from quarterdeck.names import Name
+from quarterdeck.systems.health_checks import HealthChecks
 from quarterdeck.systems.placeholders import list_placeholders
 
 PROVIDERS = ("anthropic", "bedrock", "ollama", "openai")
@@ -241,6 +241,7 @@ class SystemConfiguration(Configuration):
     backup_storage: Literal["cloud", "cloud_cold"] = "cloud"
     encryption_enabled: Switch = True
     test_restores: Switch = True
+    health_checks: HealthChecks = HealthChecks()
 
     @field_validator("crews")
     @classmethod
@@ -250,19 +251,6 @@ class SystemConfiguration(Configuration):
 
     def find_crew(self, name: str) -> Crew:
         return next(crew for crew in self.crews if crew.name == name)
-
-
-def check_base_urls(configuration: SystemConfiguration, allowed: Sequence[HttpUrl]) -> None:
-    """InvalidInput naming each model whose base URL the environment does not allow."""
-    errors = [
-        FieldError(
-            f"{path}.base_url", f"'{llm.base_url}' is not among those the environment allows"
-        )
-        for path, llm in walk_llms(configuration)
-        if llm.base_url is not None and llm.base_url not in allowed
-    ]
-    if errors:
-        raise InvalidInput(errors)
 
 
 def walk_llms(configuration: SystemConfiguration) -> Iterator[tuple[str, Llm]]:

@@ -1,89 +1,44 @@
 """Crew systems: a META item, immutable versions, and a record of each deployment."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, Literal
-
-from pydantic import BaseModel, ConfigDict
 
 from quarterdeck.blobs import BlobStore
-from quarterdeck.errors import Conflict, FieldError, NotFound, system_not_found
-from quarterdeck.names import format_time
-from quarterdeck.systems.configuration import Crew, SystemConfiguration
+from quarterdeck.errors import (
+    Conflict,
+    FieldError,
+    InvalidInput,
+    NotFound,
+    system_not_found,
+)
+from quarterdeck.names import format_time, generate_id
+from quarterdeck.systems.configuration import SystemConfiguration
+from quarterdeck.systems.records import (
+    FIRST,
+    BackupPlan,
+    CrewCapacity,
+    CrewVersion,
+    Deployment,
+    DeploymentState,
+    System,
+)
+from quarterdeck.systems.rollout import begin_first, begin_next, fail_deployment, make_deployment
 from quarterdeck.table import (
     ACTIVE_SYSTEMS,
     EVERY_ACTIVE,
     EVERY_SYSTEM,
     SYSTEMS,
-    Absent,
     ConditionFailed,
-    Delete,
-    Equals,
     Item,
     Page,
-    Put,
-    Scope,
     Table,
-    Update,
+    crew_version_key,
     deployment_key,
-    list_system,
     name_key,
+    plan_key,
     system_key,
     version_key,
 )
-
-FIRST = 1
-"""Of versions, deployments and generations."""
-
-State = Literal["deploying", "active", "failed"]
-
-
-class System(BaseModel):
-    """META. `current_version` is 0 until a deployment has succeeded."""
-
-    model_config = ConfigDict(frozen=True)
-
-    system_id: str
-    name: str
-    state: State
-    current_version: int
-    generation: int
-    crews: tuple[str, ...]
-    created_at: str
-    updated_at: str
-
-    @property
-    def scope(self) -> Scope:
-        return Scope(self.system_id, self.generation)
-
-
-class Reason(BaseModel):
-    """`field` is a path in the configuration."""
-
-    model_config = ConfigDict(frozen=True)
-
-    field: str
-    rule: str
-
-
-class Deployment(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-    number: int
-    version: int
-    status: Literal["running", "succeeded", "failed"]
-    reasons: tuple[Reason, ...] = ()
-    """Why it failed."""
-    started_at: str
-    ended_at: str | None = None
-
-
-class CrewCapacity(BaseModel):
-    """`capacity` is how many tasks the crew may run at once, `running` how many hold a slot."""
-
-    name: str
-    capacity: int
-    running: int
 
 
 class SystemStore:
@@ -99,33 +54,98 @@ class SystemStore:
             name=configuration.name,
             state="deploying",
             current_version=0,
+            latest_deployment=FIRST,
+            deploying=FIRST,
             generation=FIRST,
             crews=tuple(crew.name for crew in configuration.crews),
             created_at=started,
             updated_at=started,
         )
-        document = self.blobs.store_document(
-            f"blobs/versions/{system_id}/{FIRST}.json",
-            configuration.model_dump_json(exclude_none=True),
-        )
-        deployment = Deployment(number=FIRST, version=FIRST, status="running", started_at=started)
-        meta = system.model_dump() | list_system(system_id, started)
+        document = self._store_configuration(system_id, FIRST, configuration)
         try:
-            self.table.write(
-                Put(name_key(system.name), {"system_id": system_id}, [Absent()]),
-                Put(system_key(system_id), meta, [Absent()]),
-                Put(version_key(system_id, FIRST), {"document": document, "created_at": started}),
-                Put(deployment_key(system_id, FIRST), deployment.model_dump()),
-            )
+            self.table.write(*begin_first(system, document, now))
         except ConditionFailed:
-            rule = f"a system named '{system.name}' exists"
-            raise Conflict(rule, [FieldError("name", rule)]) from None
+            raise name_taken(system.name) from None
         return system
 
+    def begin_version(
+        self, system: System, configuration: SystemConfiguration, now: datetime
+    ) -> Deployment:
+        """The deployment of a further version.
+
+        InvalidInput for another name; Conflict if the state, or a deployment that runs, forbids it.
+        """
+        check_deployable(system)
+        self.require_same_name(system, configuration)
+        deployment = make_deployment(system.latest_deployment + 1, now)
+        document = self._store_configuration(system.system_id, deployment.version, configuration)
+        return self._begin(system, deployment, document, now)
+
+    def begin_rollback(self, system: System, version: int | None, now: datetime) -> Deployment:
+        """The deployment of an earlier version's configuration, as a new version.
+
+        Without `version`, of the last one before the current that was ever current.
+        """
+        check_deployable(system)
+        old = self._choose_version(system, version)
+        deployment = make_deployment(system.latest_deployment + 1, now, of_version=old)
+        document = self._get_version(system.system_id, old)["document"]
+        return self._begin(system, deployment, document, now)
+
+    def require_free_name(self, name: str) -> None:
+        if self.table.get(name_key(name)) is not None:
+            raise name_taken(name)
+
+    def require_same_name(self, system: System, configuration: SystemConfiguration) -> None:
+        if configuration.name != system.name:
+            rule = f"is '{system.name}': a system keeps its name"
+            raise InvalidInput([FieldError("name", rule)])
+
+    def abandon(self, system_id: str, number: int, reason: FieldError, now: datetime) -> None:
+        """Ends a deployment that no deployer has begun, as failed."""
+        deployment = self.get_deployment(system_id, number)
+        self.table.write(*fail_deployment(self.get(system_id), deployment, (), [reason], now))
+
+    def _begin(
+        self, system: System, deployment: Deployment, document: Item, now: datetime
+    ) -> Deployment:
+        try:
+            self.table.write(*begin_next(system, deployment, document, now))
+        except ConditionFailed:
+            raise Conflict("the system has changed meanwhile: read it again") from None
+        return deployment
+
+    def _choose_version(self, system: System, version: int | None) -> int:
+        if version is None:
+            return self._find_previous(system)
+        if version == system.current_version:
+            raise Conflict(f"version {version} is current")
+        try:
+            deployed = self.get_deployment(system.system_id, version)
+        except NotFound:
+            rule = f"the system has no version {version}"
+            raise InvalidInput([FieldError("version", rule)]) from None
+        if deployed.status != "succeeded":
+            raise Conflict(f"version {version} has never been current: its deployment failed")
+        return version
+
+    def _find_previous(self, system: System) -> int:
+        for number in range(system.current_version - 1, 0, -1):
+            if self.get_deployment(system.system_id, number).status == "succeeded":
+                return number
+        raise Conflict("the system has no earlier version")
+
+    def _store_configuration(
+        self, system_id: str, version: int, configuration: SystemConfiguration
+    ) -> Item:
+        # A name that is never used again: two requests for one version keep apart.
+        key = f"blobs/versions/{system_id}/{version}-{generate_id()}.json"
+        return self.blobs.store_document(key, configuration.model_dump_json(exclude_none=True))
+
     def get(self, system_id: str) -> System:
-        """NotFound if there is none."""
+        """NotFound if there is none, or none any more."""
         item = self.table.get(system_key(system_id))
-        if item is None:
+        if item is None or item["state"] == "deleted":
             raise system_not_found(system_id)
         return System.model_validate(item)
 
@@ -136,7 +156,7 @@ class SystemStore:
         )
 
     def list_active(self) -> Iterable[str]:
-        """The ids of active systems."""
+        """The ids of systems with a current version."""
         start: Item | None = None
         while True:
             page = self.table.query_index(ACTIVE_SYSTEMS, EVERY_ACTIVE, limit=1000, start=start)
@@ -146,20 +166,52 @@ class SystemStore:
                 return
 
     def get_configuration(self, system_id: str, version: int) -> SystemConfiguration:
-        item = self.table.get(version_key(system_id, version))
-        if item is None:
-            raise NotFound(f"system '{system_id}' has no version {version}")
+        item = self._get_version(system_id, version)
         text = self.blobs.load_document(item["document"])
         return SystemConfiguration.model_validate_json(text)
 
-    def get_deployment(self, system_id: str, number: int) -> Deployment:
+    def _get_version(self, system_id: str, version: int) -> Item:
+        item = self.table.get(version_key(system_id, version))
+        if item is None:
+            raise NotFound(f"system '{system_id}' has no version {version}")
+        return item
+
+    def get_crew_version(self, system: System, crew: str) -> CrewVersion | None:
+        """What the current version says of the crew; None if it has no such crew."""
+        key = crew_version_key(system.system_id, system.current_version, crew)
+        item = self.table.get(key)
+        return CrewVersion.model_validate(item) if item else None
+
+    def get_plan(self, system: System) -> BackupPlan:
+        """Of the current version."""
+        item = self.table.get(plan_key(system.system_id, system.current_version))
+        if item is None:
+            raise NotFound(f"system '{system.system_id}' has no backup plan")
+        return BackupPlan.model_validate(item)
+
+    def get_deployment(self, system_id: str, number: int) -> DeploymentState:
         item = self.table.get(deployment_key(system_id, number))
         if item is None:
             raise NotFound(f"system '{system_id}' has no deployment {number}")
-        return Deployment.model_validate(item)
+        return DeploymentState.model_validate(item)
+
+    def list_deployments(self, system: System, limit: int, before: int | None) -> list[Deployment]:
+        """Newest first, those with a number under `before`."""
+        newest = before - 1 if before else system.latest_deployment
+        if newest < FIRST:
+            return []
+        oldest = max(newest - limit + 1, FIRST)
+        first, last = (deployment_key(system.system_id, number) for number in (oldest, newest))
+        found = [
+            DeploymentState.model_validate(item).view
+            for item in self.table.query(first.pk, first.sk, up_to=last.sk)
+        ]
+        return found[::-1]
 
     def list_crews(self, system: System) -> list[CrewCapacity]:
-        """The crews that a deployment has set up, in the configuration's order."""
+        """The crews of the current version, in the configuration's order."""
+        if not system.current_version:
+            return []
         items = (self.table.get(system.scope.crew_key(name)) for name in system.crews)
         return [
             CrewCapacity(name=name, capacity=item["capacity"], running=item["running"])
@@ -167,79 +219,14 @@ class SystemStore:
             if item
         ]
 
-    def activate(
-        self, system: System, deployment: Deployment, crews: Sequence[Crew], now: datetime
-    ) -> bool:
-        """Makes the deployment's version current; False if the deployment has ended before."""
-        return self._end_deployment(
-            Update(
-                system_key(system.system_id),
-                {
-                    "state": "active",
-                    "current_version": deployment.version,
-                    "updated_at": format_time(now),
-                    ACTIVE_SYSTEMS.partition: EVERY_ACTIVE,
-                },
-                {},
-            ),
-            end_deployment(system.system_id, deployment, "succeeded", (), now),
-            *(Put(system.scope.crew_key(crew.name), describe_crew(crew)) for crew in crews),
-        )
 
-    def fail(
-        self, system: System, deployment: Deployment, reasons: Sequence[FieldError], now: datetime
-    ) -> bool:
-        """Records why and frees the name; False if the deployment has ended before."""
-        return self._end_deployment(
-            Update(
-                system_key(system.system_id),
-                {"state": "failed", "updated_at": format_time(now)},
-                {},
-            ),
-            end_deployment(system.system_id, deployment, "failed", reasons, now),
-            Delete(name_key(system.name), [Equals("system_id", system.system_id)]),
-        )
-
-    def _end_deployment(self, *writes: Update | Put | Delete) -> bool:
-        try:
-            self.table.write(*writes)
-        except ConditionFailed:
-            return False
-        return True
+def check_deployable(system: System) -> None:
+    if system.deploying:
+        raise Conflict(f"deployment {system.deploying} of the system is running: wait for its end")
+    if system.state not in {"active", "paused"}:
+        raise Conflict(f"system '{system.name}' is {system.state}: it takes no further version")
 
 
-def end_deployment(
-    system_id: str,
-    deployment: Deployment,
-    status: Literal["succeeded", "failed"],
-    reasons: Sequence[FieldError],
-    now: datetime,
-) -> Update:
-    return Update(
-        deployment_key(system_id, deployment.number),
-        {
-            "status": status,
-            "reasons": [reason._asdict() for reason in reasons],
-            "ended_at": format_time(now),
-        },
-        {},
-        conditions=[Equals("status", "running")],
-    )
-
-
-def describe_crew(crew: Crew) -> dict[str, Any]:
-    """A CREW item as a deployment writes it: nothing runs yet."""
-    return {
-        "capacity": crew.initial_capacity,
-        "running": 0,
-        "placeholders": crew.placeholders,
-        "policy": crew.model_dump(
-            include={
-                "min_agents",
-                "max_agents",
-                "scale_up_threshold",
-                "scale_down_threshold",
-                "cooldown_period",
-            }
-        ),
-    }
+def name_taken(name: str) -> Conflict:
+    rule = f"a system named '{name}' exists"
+    return Conflict(rule, [FieldError("name", rule)])

@@ -55,8 +55,9 @@ def send_task(queue: Queue[WorkMessage], scope: Scope, task_id: str, epoch: int)
 
 
 def has_free_slot(table: Table, scope: Scope, crew: str) -> bool:
+    """False while the system is paused."""
     item = table.get(scope.crew_key(crew))
-    return item is not None and item["running"] < item["capacity"]
+    return item is not None and not item.get("paused") and item["running"] < item["capacity"]
 
 
 def ripen_due(table: Table, scope: Scope, crew: str, now: datetime) -> int:

@@ -1,7 +1,7 @@
 """The messages that say what to do: SQS queues `tasks` and `deployments`."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
@@ -37,7 +37,19 @@ type WorkMessage = TaskMessage | WakeMessage
 
 
 class DeploymentMessage(Message):
+    """This deployment is to be carried out, if it has not ended."""
+
     number: int
+
+
+class DeletionMessage(Message):
+    """This system is to be deleted, if its state says so."""
+
+    delete: Literal[True]
+
+
+type LifecycleMessage = DeploymentMessage | DeletionMessage
+"""What the queue `deployments` carries."""
 
 
 class Queue[M: Message]:

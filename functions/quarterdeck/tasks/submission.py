@@ -13,8 +13,9 @@ from quarterdeck.errors import Conflict, FieldError, InvalidInput, QueueFull
 from quarterdeck.names import Name, format_time, generate_id
 from quarterdeck.systems.configuration import MAX_INPUTS, MAX_TASK_SECONDS
 from quarterdeck.systems.placeholders import INPUT_NAME
-from quarterdeck.systems.store import System
-from quarterdeck.table import QUEUE_PREFIX, Item, Table
+from quarterdeck.systems.records import CrewVersion, System
+from quarterdeck.systems.store import SystemStore
+from quarterdeck.table import QUEUE_PREFIX, Table
 from quarterdeck.tasks.states import Priority, TaskSpec, TaskState, rank_task
 from quarterdeck.tasks.store import TaskStore
 from quarterdeck.tasks.transitions import submit_task
@@ -55,7 +56,7 @@ def accept_task(
     """A queued task; an error if the system, the crew or the inputs do not allow it."""
     spec = TaskSpec(description=request.description, inputs=request.inputs, timeout=request.timeout)
     check_system(system)
-    check_crew(table, system, request)
+    check_crew(table, blobs, system, request)
     return enqueue_task(table, blobs, system, spec, request.crew_name, request.priority, now)
 
 
@@ -79,7 +80,7 @@ def retry_task(
         inputs=old.inputs,
     )
     check_system(system)
-    check_crew(table, system, request)
+    check_crew(table, blobs, system, request)
     spec = old.model_copy(update={"retries": (*old.retries, task_id)})
     return enqueue_task(table, blobs, system, spec, state.crew_name, state.priority, now)
 
@@ -111,10 +112,11 @@ def enqueue_task(
     return state
 
 
-def check_crew(table: Table, system: System, request: TaskRequest) -> None:
+def check_crew(table: Table, blobs: BlobStore, system: System, request: TaskRequest) -> None:
     """InvalidInput unless the crew can run the request; QueueFull when too many wait already."""
-    crew_item = table.get(system.scope.crew_key(request.crew_name))
-    check_request(request, system.crews, crew_item)
+    systems = SystemStore(table, blobs)
+    crew = systems.get_crew_version(system, request.crew_name)
+    check_request(request, system.crews, crew)
     if table.count(system.scope.crew_key(request.crew_name).pk, QUEUE_PREFIX) >= MAX_QUEUED:
         raise QueueFull(f"crew '{request.crew_name}' has {MAX_QUEUED} queued tasks")
 
@@ -126,13 +128,13 @@ def check_system(system: System) -> None:
         )
 
 
-def check_request(request: TaskRequest, crews: Sequence[str], crew_item: Item | None) -> None:
-    if crew_item is None:
+def check_request(request: TaskRequest, crews: Sequence[str], crew: CrewVersion | None) -> None:
+    if crew is None:
         rule = f"unknown crew '{request.crew_name}'; the crews are: {', '.join(crews)}"
         raise InvalidInput([FieldError("crew_name", rule)])
     errors = [
         FieldError(f"inputs.{name}", f"a text of the crew has the placeholder {{{name}}}")
-        for name in crew_item["placeholders"]
+        for name in crew.placeholders
         if name not in request.inputs
     ]
     if "description" in request.inputs:

@@ -18,6 +18,7 @@ from quarterdeck.table import (
     Scope,
     Table,
     lease_shard,
+    parse_deployment_key,
     parse_task_key,
 )
 from quarterdeck.tasks.admission import admit_tasks, send_task
@@ -60,7 +61,9 @@ class Upkeep:
     def settle_due(self) -> dict[str, int]:
         """Sends what nobody claimed again, and takes the tasks of lost workers from them."""
         deeds = {"resent": 0, "reaped": 0}
-        for item in self._list_due():
+        for item in list_due(self.table, self.clock()):
+            if parse_deployment_key(item["pk"], item["sk"]):
+                continue
             scope, task_id = parse_task_key(item["pk"])
             try:
                 deed = self._settle(scope, task_id)
@@ -72,12 +75,6 @@ class Upkeep:
             if deed:
                 deeds[deed] += 1
         return deeds
-
-    def _list_due(self) -> Iterator[Item]:
-        now = format_time(self.clock())
-        for shard in range(LEASE_SHARDS):
-            page = self.table.query_index(LEASES, lease_shard(shard), below=now, limit=PAGE)
-            yield from page.items
 
     def _settle(self, scope: Scope, task_id: str) -> Deed | None:
         """What was done; None when the index was behind, or the generation is not current."""
@@ -114,7 +111,7 @@ class Upkeep:
         for system_id in active:
             try:
                 system = self.systems.get(system_id)
-                for crew in system.crews:
+                for crew in (*system.crews, *system.retired):
                     tasks = admit_tasks(self.table, self.queue, system.scope, crew, self.clock)
                     admitted += len(tasks)
             except NotFound:
@@ -122,6 +119,13 @@ class Upkeep:
             except Exception:
                 logger.exception("Admission failed", system_id=system_id)
         return admitted
+
+
+def list_due(table: Table, now: datetime) -> Iterator[Item]:
+    """The keys of tasks and deployments whose lease has run out, as the index knows it."""
+    for shard in range(LEASE_SHARDS):
+        page = table.query_index(LEASES, lease_shard(shard), below=format_time(now), limit=PAGE)
+        yield from page.items
 
 
 def judge_lost(state: TaskState, calls: int) -> Outcome | None:

@@ -11,9 +11,8 @@ from quarterdeck.execution.lease import Limits
 from quarterdeck.execution.worker import Worker
 from quarterdeck.execution.workspace import Workspace
 from quarterdeck.http.services import Services
-from quarterdeck.names import generate_id, read_clock
-from quarterdeck.systems.configuration import SystemConfiguration
-from quarterdeck.systems.store import FIRST, System
+from quarterdeck.names import read_clock
+from quarterdeck.systems.records import System
 from quarterdeck.tasks.admission import admit_tasks
 from quarterdeck.tasks.ending import stop_task
 from quarterdeck.tasks.queue import TaskMessage
@@ -36,12 +35,7 @@ def deploy(services: Services, url: str) -> System:
     llm = {"model": "openai/local", "base_url": url}
     tasks = [{"name": s, "description": f"Do {s}: {{description}}", "agent": "A"} for s in STEPS]
     crew = systems.crew(agents=[systems.agent("A", llm=llm)], tasks=tasks)
-    configuration = SystemConfiguration.model_validate(systems.system(crews=[crew]))
-    store = services.systems
-    system = store.create(generate_id(), configuration, read_clock())
-    deployment = store.get_deployment(system.system_id, FIRST)
-    assert store.activate(system, deployment, configuration.crews, read_clock())
-    return store.get(system.system_id)
+    return systems.deploy(services.systems, systems.system(crews=[crew]))
 
 
 class Site:

@@ -1,0 +1,101 @@
+"""What a version has to show before it becomes current: models that answer, tasks that succeed."""
+
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from time import monotonic
+
+from quarterdeck.errors import FieldError
+from quarterdeck.execution.crews import Tools
+from quarterdeck.execution.llms import build_llm
+from quarterdeck.execution.redaction import SecretsInUse
+from quarterdeck.execution.run import describe_error, run_crew
+from quarterdeck.systems.configuration import REHEARSAL, Crew, Llm, SystemConfiguration, walk_llms
+from quarterdeck.systems.health_checks import SmokeTask
+
+MODEL_SECONDS = 10.0
+MODELS_AT_ONCE = 32
+PING = "ping"
+
+FEWEST_TOKENS: Mapping[str, int] = {"openai": 16}
+"""Of an answer, where a provider takes no single one."""
+
+
+def find_silent_models(
+    configuration: SystemConfiguration, read_secret: Callable[[str], str], left: float
+) -> Iterator[FieldError]:
+    """Asks each distinct model for one token, side by side; `left` seconds for all of them."""
+    paths: dict[Llm, str] = {}
+    for path, llm in walk_llms(configuration):
+        if llm.model != REHEARSAL:
+            paths.setdefault(ping_form(llm), path)
+    pool = ThreadPoolExecutor(MODELS_AT_ONCE, "models")
+    end = monotonic() + left
+    answers = {path: pool.submit(ask_model, llm, read_secret) for llm, path in paths.items()}
+    for path, answer in answers.items():
+        if (rule := read_answer(answer, end - monotonic())) is not None:
+            yield FieldError(path, rule)
+    pool.shutdown(wait=False, cancel_futures=True)
+
+
+def ping_form(llm: Llm) -> Llm:
+    """The same for models that differ in nothing but how they are asked."""
+    named = llm.model_dump(include={"model", "secret", "base_url"})
+    return Llm(**named, max_tokens=FEWEST_TOKENS.get(llm.provider, 1))
+
+
+def ask_model(llm: Llm, read_secret: Callable[[str], str]) -> str | None:
+    """None if it answers, or what came instead."""
+    secrets = SecretsInUse(read_secret)
+    try:
+        with secrets.keep_out_of_logs():
+            build_llm(llm, secrets.read, MODEL_SECONDS).call(PING)
+    except Exception as raised:
+        error = describe_error(raised, secrets)
+        return f"the model '{llm.model}' does not answer: {error.type}: {error.message}"
+    return None
+
+
+def read_answer(answer: "Future[str | None]", left: float) -> str | None:
+    try:
+        return answer.result(max(0.0, left))
+    except TimeoutError:
+        return "the model did not answer in the time that the checks had"
+
+
+def find_smoke_fault(
+    smoke: SmokeTask,
+    configuration: SystemConfiguration,
+    read_secret: Callable[[str], str],
+    tools: Callable[[Crew], Tools],
+    left: float,
+) -> FieldError | None:
+    """Runs the smoke task as a worker would, but for its journal, which nobody keeps."""
+    crew = configuration.find_crew(smoke.crew_name)
+    outcome = run_crew(
+        "smoke-task",
+        rehearse(crew) if smoke.rehearsal else crew,
+        smoke.description,
+        smoke.inputs,
+        timeout=min(smoke.timeout, left),
+        read_secret=read_secret,
+        verbose=False,
+        on_event=lambda _: None,
+        tools=tools(crew),
+    )
+    if outcome.error is not None:
+        return FieldError(
+            "health_checks.smoke_task", f"failed: {outcome.error.type}: {outcome.error.message}"
+        )
+    missing = [text for text in smoke.expect if text.lower() not in (outcome.output or "").lower()]
+    if missing:
+        rule = f"the answer does not contain '{missing[0]}': {(outcome.output or '')[:200]}"
+        return FieldError("health_checks.smoke_task.expect", rule)
+    return None
+
+
+def rehearse(crew: Crew) -> Crew:
+    """The crew with the stand-in for each of its models."""
+    stand_in = Llm(model=REHEARSAL)
+    agents = tuple(agent.model_copy(update={"llm": stand_in}) for agent in crew.agents)
+    manager = stand_in if crew.manager_llm else None
+    return crew.model_copy(update={"agents": agents, "manager_llm": manager})

@@ -1,0 +1,80 @@
+"""What the monitor does for systems: sends lost deployments again, finishes deletions, checks."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from quarterdeck.errors import NotFound
+from quarterdeck.names import format_time
+from quarterdeck.observability import logger
+from quarterdeck.systems.health import CHECK_MINUTES, HealthCheck, is_due
+from quarterdeck.systems.records import System
+from quarterdeck.systems.rollout import resend_deployment
+from quarterdeck.systems.store import SystemStore
+from quarterdeck.table import ConditionFailed, DeploymentId, find_shard, parse_deployment_key
+from quarterdeck.tasks.queue import DeletionMessage, DeploymentMessage, LifecycleMessage, Queue
+from quarterdeck.tasks.upkeep import list_due
+
+
+class SystemUpkeep:
+    def __init__(
+        self,
+        systems: SystemStore,
+        health: HealthCheck,
+        queue: Queue[LifecycleMessage],
+        clock: Callable[[], datetime],
+    ) -> None:
+        self.systems = systems
+        self.health = health
+        self.queue = queue
+        self.clock = clock
+
+    def resend_deployments(self) -> int:
+        """Those whose message nobody took, or whose deployer is lost; how many."""
+        resent = 0
+        for item in list_due(self.systems.table, self.clock()):
+            due = parse_deployment_key(item["pk"], item["sk"])
+            if due is None:
+                continue
+            try:
+                resent += self._resend(due)
+            except (ConditionFailed, NotFound):
+                continue
+            except Exception:
+                logger.exception("A deployment could not be sent again", **due._asdict())
+        return resent
+
+    def _resend(self, due: DeploymentId) -> bool:
+        deployment = self.systems.get_deployment(*due)
+        now = self.clock()
+        # The index is behind, or another was faster.
+        if (deployment.lease_expires_at or "~") >= format_time(now):
+            return False
+        self.systems.table.write(resend_deployment(due.system_id, deployment, now))
+        self.queue.send(DeploymentMessage(**due._asdict()))
+        return True
+
+    def look_after_systems(self) -> int:
+        """Each system once in 15 minutes; how many. One that fails keeps no other from it."""
+        looked = 0
+        for system_id in self.systems.list_active():
+            if not is_due(find_shard(system_id, CHECK_MINUTES), self.clock()):
+                continue
+            try:
+                self._look_after(self.systems.get(system_id))
+                looked += 1
+            except NotFound:
+                continue
+            except Exception:
+                logger.exception("A system could not be checked", system_id=system_id)
+        return looked
+
+    def _look_after(self, system: System) -> None:
+        if system.state == "deleting":
+            self.queue.send(DeletionMessage(system_id=system.system_id, delete=True))
+            return
+        report = self.health.check(system, self.clock())
+        self.health.note(system, report)
+        if report.status == "unhealthy":
+            logger.warning(
+                "Unhealthy", system_id=system.system_id, crews=report.model_dump()["crews"]
+            )

@@ -1,0 +1,46 @@
+"""What a configuration breaks that its own models cannot know."""
+
+from collections.abc import Iterator, Sequence
+
+from pydantic import HttpUrl
+
+from quarterdeck.errors import FieldError
+from quarterdeck.systems.configuration import SystemConfiguration, walk_llms
+from quarterdeck.systems.thresholds import find_disorder
+
+
+def find_faults(
+    configuration: SystemConfiguration, base_urls: Sequence[HttpUrl]
+) -> list[FieldError]:
+    """`base_urls`: those that the environment allows for models."""
+    return [
+        *find_foreign_urls(configuration, base_urls),
+        *find_disorder(configuration),
+        *find_smoke_faults(configuration),
+    ]
+
+
+def find_smoke_faults(configuration: SystemConfiguration) -> Iterator[FieldError]:
+    """A smoke task is refused where a task of the crew would be."""
+    smoke = configuration.health_checks.smoke_task
+    if smoke is None:
+        return
+    crews = {crew.name: crew for crew in configuration.crews}
+    path = "health_checks.smoke_task"
+    if smoke.crew_name not in crews:
+        rule = f"unknown crew '{smoke.crew_name}'; the crews are: {', '.join(crews)}"
+        yield FieldError(f"{path}.crew_name", rule)
+        return
+    for name in crews[smoke.crew_name].placeholders:
+        if name not in smoke.inputs:
+            rule = f"a text of the crew has the placeholder {{{name}}}"
+            yield FieldError(f"{path}.inputs.{name}", rule)
+
+
+def find_foreign_urls(
+    configuration: SystemConfiguration, allowed: Sequence[HttpUrl]
+) -> Iterator[FieldError]:
+    for path, llm in walk_llms(configuration):
+        if llm.base_url is not None and llm.base_url not in allowed:
+            rule = f"'{llm.base_url}' is not among those the environment allows"
+            yield FieldError(f"{path}.base_url", rule)
