@@ -408,6 +408,20 @@ class TableConformance:
         rest = table.query_index(LEASES, pk, limit=2, start=last).items
         assert [item["lease_expires_at"] for item in rest] == ["2", "3"]
 
+    def test_a_partition_is_read_in_pages_from_its_end(
+        self, table: Table, pk: str, fill: Callable[..., None]
+    ) -> None:
+        for number in range(5):
+            fill(f"A#{number}", n=number)
+        fill("B#0")
+        first = table.query_newest(pk, "A#", limit=2)
+        assert [item["n"] for item in first.items] == [4, 3]
+        assert first.last_key == {"pk": pk, "sk": "A#3"}
+        fill("A#5", n=5)
+        rest = table.query_newest(pk, "A#", limit=5, start=first.last_key)
+        assert ([item["n"] for item in rest.items], rest.last_key) == ([2, 1, 0], None)
+        assert [item["sk"] for item in table.query_newest(pk, "", limit=1).items] == ["B#0"]
+
 
 def read_sks(table: Table, pk: str, prefix: str, **bounds: Any) -> list[str]:
     return [item["sk"] for item in table.query(pk, prefix, **bounds)]

@@ -22,6 +22,7 @@ def read_secret(name: str) -> Call:
 
 
 GET: Call = ("dynamodb", "get_item", {TABLE: TABLE, "Key": KEY})
+NOTE_USE: Call = ("dynamodb", "update_item", {TABLE: TABLE, "Key": KEY})
 PUT: Call = ("dynamodb", "put_item", {TABLE: TABLE, "Item": KEY})
 SCAN: Call = ("dynamodb", "scan", {TABLE: TABLE})
 DROP: Call = ("dynamodb", "delete_table", {TABLE: TABLE})
@@ -55,7 +56,7 @@ DENIED: dict[str, list[Call]] = {
 }
 ALLOWED: dict[str, list[Call]] = {
     "api": [CURSOR_KEY, GET, PUT, QUERY, WRITE_BLOB, READ_BLOB],
-    "authorizer": [ADMIN_KEY, GET],
+    "authorizer": [ADMIN_KEY, GET, NOTE_USE],
     "deployer": [MODEL_KEY, GET, PUT],
     "worker": [MODEL_KEY, GET, PUT, QUERY, WRITE_BLOB, READ_BLOB],
     "monitor": [GET, PUT, QUERY],

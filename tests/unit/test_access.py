@@ -1,5 +1,6 @@
 """Every route of the OpenAPI document asks for the scope that it declares, and for the system."""
 
+import itertools
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -122,11 +123,12 @@ def test_a_key_of_some_systems_is_no_admin_of_all(
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=str)
-@pytest.mark.parametrize("body", [None, {}, [], "{"], ids=["none", "object", "list", "broken"])
 def test_nothing_that_is_sent_is_our_failure(
-    services: Services, system_id: str, operation: Operation, body: object
+    services: Services, system_id: str, operation: Operation
 ) -> None:
-    for system in (system_id, "nowhere", "A#b", "a" * 3000):
-        for other in ("0123", "A#b", "a" * 3000):
-            answer = call(operation.method, operation.fill(system, other), body)
-            assert answer.status < 500, answer.json
+    systems = (system_id, "nowhere", "A#b", "a" * 3000)
+    others = ("0123", "A#b", "a" * 3000)
+    bodies: tuple[object, ...] = (None, {}, [], "{")
+    for system, other, body in itertools.product(systems, others, bodies):
+        answer = call(operation.method, operation.fill(system, other), body)
+        assert answer.status < 500, answer.json

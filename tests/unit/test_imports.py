@@ -53,7 +53,17 @@ def test_the_innermost_know_none_of_the_services(module: str) -> None:
 
 def test_only_the_table_module_spells_a_key() -> None:
     prefixes = (
-        *("SYS#", "NAME#", "KEY#", "VERSION#", "DEPLOYMENT#", "LEASES#", "#CREW#", "#TASK#"),
+        *(
+            "SYS#",
+            "NAME#",
+            "KEY#",
+            "KEYS",
+            "VERSION#",
+            "DEPLOYMENT#",
+            "LEASES#",
+            "#CREW#",
+            "#TASK#",
+        ),
         *("#TASKS#", "#METRICS#", "QUEUE#", "LATER#", "EVENT#", "CALL#"),
     )
     spelling = {
