@@ -7,16 +7,18 @@ import boto3
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import TypeAdapter
 
-from quarterdeck.execution.environment import prepare_process
+from quarterdeck.process import prepare_process
 
 prepare_process()
 
 from quarterdeck.blobs import BlobStore  # noqa: E402 - crewai reads its settings when imported
 from quarterdeck.execution.deployment import Deployer  # noqa: E402
+from quarterdeck.execution.tool_function import CLIENT, ToolFunction  # noqa: E402
 from quarterdeck.settings import DeployerSettings, load_settings  # noqa: E402
 from quarterdeck.systems.store import SystemStore  # noqa: E402
 from quarterdeck.table import Table  # noqa: E402
 from quarterdeck.tasks.queue import DeploymentMessage, read_messages  # noqa: E402
+from quarterdeck.tooling.manifest import load_manifest  # noqa: E402
 from quarterdeck.vault import SecretReader  # noqa: E402
 
 MESSAGES = TypeAdapter(DeploymentMessage)
@@ -30,6 +32,8 @@ def load_deployer() -> Deployer:
     return Deployer(
         systems=SystemStore(table, BlobStore(boto3.client("s3"), settings.bucket_name)),
         read_secret=lambda name: secrets.read(settings.secret_prefix + name),
+        manifest=load_manifest(),
+        tools=ToolFunction(boto3.client("lambda", config=CLIENT), settings.tools_function),
     )
 
 

@@ -9,6 +9,7 @@ from infra.function_code import FunctionCode
 from infra.models import allow_model_secrets, make_secret_prefix
 from infra.service_function import ServiceFunction
 from infra.state_table import StateTable
+from infra.tools import Tools
 from infra.work_queue import WorkQueue
 
 
@@ -26,6 +27,7 @@ class Deployer(ServiceFunction):
         table: StateTable,
         blobs: BlobBucket,
         deployments: WorkQueue,
+        tools: Tools,
     ) -> None:
         super().__init__(
             scope,
@@ -40,6 +42,7 @@ class Deployer(ServiceFunction):
                 "TABLE_NAME": table.name,
                 "BUCKET_NAME": blobs.name,
                 "SECRET_PREFIX": make_secret_prefix(target),
+                "TOOLS_FUNCTION": tools.name,
             },
         )
         table.allow(
@@ -51,5 +54,6 @@ class Deployer(ServiceFunction):
         )
         blobs.allow(self.role, "s3:GetObject")
         allow_model_secrets(self.role, target)
+        tools.allow_invoke(self.role)
         # Systems are few and deployments short: two, Lambda's least, are enough.
         self.function.add_event_source(deployments.make_source(max_concurrency=2))

@@ -41,10 +41,17 @@ class ApiSettings(AdmissionSettings):
 class DeployerSettings(StateSettings):
     secret_prefix: str
     """`quarterdeck/<environment>/`: what stands before a configuration's `secret: NAME`."""
+    tools_function: str
+    """Name of the function that runs the team's tools."""
 
 
 class WorkerSettings(DeployerSettings, AdmissionSettings):
     """What it takes to build a crew, and to admit the next task."""
+
+
+class ToolsSettings(Settings):
+    secret_prefix: str
+    """`quarterdeck/<environment>/tools/`: what stands before the names of a tool's secrets."""
 
 
 class AuthorizerSettings(Settings):

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from tests.mutations import Edit, Guard, edited, hunt, list_guards, without
+from tests.mutations import Edit
 
 pytestmark = pytest.mark.skipif(
     not os.environ.get("QUARTERDECK_PROVE"), reason="a part of make prove"

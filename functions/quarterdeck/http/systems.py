@@ -16,9 +16,10 @@ from quarterdeck.http.pagination import PAGE_SIZE, Cursor, Limit
 from quarterdeck.http.services import Services
 from quarterdeck.http.waiting import parse_wait, wait_until
 from quarterdeck.names import Name, generate_id, read_clock
-from quarterdeck.systems.configuration import SystemConfiguration, check_base_urls
+from quarterdeck.systems.configuration import SystemConfiguration, check_base_urls, check_tools
 from quarterdeck.systems.store import FIRST, CrewCapacity, Deployment, State, System, SystemStore
 from quarterdeck.tasks.queue import DeploymentMessage
+from quarterdeck.tooling.manifest import list_tools
 
 router = APIGatewayHttpRouter()
 
@@ -65,6 +66,7 @@ def deploy_system(
 ) -> Response[DeploymentAnswer]:
     services = services_of(router)
     check_base_urls(configuration, services.settings.model_base_urls)
+    check_tools(configuration, list_tools())
     system = services.systems.create(generate_id(), configuration, read_clock())
     start_deployment(services, system)
 
