@@ -7,17 +7,19 @@ import boto3
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import TypeAdapter
 
-from quarterdeck.execution.environment import prepare_process
+from quarterdeck.process import prepare_process
 
 prepare_process()
 
 from quarterdeck.blobs import BlobStore  # noqa: E402 - crewai reads its settings when imported
 from quarterdeck.execution.deployment import Deployer  # noqa: E402
+from quarterdeck.execution.tool_function import CLIENT, ToolFunction  # noqa: E402
 from quarterdeck.names import read_clock  # noqa: E402
 from quarterdeck.settings import DeployerSettings, load_settings  # noqa: E402
 from quarterdeck.systems.store import SystemStore  # noqa: E402
 from quarterdeck.table import Table  # noqa: E402
 from quarterdeck.tasks.queue import LifecycleMessage, Queue, read_messages  # noqa: E402
+from quarterdeck.tooling.manifest import load_manifest  # noqa: E402
 from quarterdeck.vault import SecretReader  # noqa: E402
 
 MESSAGES: TypeAdapter[LifecycleMessage] = TypeAdapter(LifecycleMessage)
@@ -35,6 +37,8 @@ def load_deployer() -> Deployer:
         base_urls=settings.model_base_urls,
         backup_frequency=settings.backup_frequency,
         clock=read_clock,
+        manifest=load_manifest(),
+        tools=ToolFunction(boto3.client("lambda", config=CLIENT), settings.tools_function),
     )
 
 

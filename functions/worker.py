@@ -1,23 +1,26 @@
 """SQS `tasks` -> one task claimed, run, and ended."""
 
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import boto3
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import TypeAdapter
 
-from quarterdeck.execution.environment import prepare_process
+from quarterdeck.process import prepare_process
 
 prepare_process()
 
 from quarterdeck.blobs import BlobStore  # noqa: E402 - crewai reads its settings when imported
+from quarterdeck.execution.tool_function import CLIENT, ToolFunction  # noqa: E402
+from quarterdeck.execution.tool_proxies import make_proxies  # noqa: E402
 from quarterdeck.execution.worker import Worker  # noqa: E402
 from quarterdeck.execution.workspace import Workspace  # noqa: E402
 from quarterdeck.names import read_clock  # noqa: E402
 from quarterdeck.settings import WorkerSettings, load_settings  # noqa: E402
 from quarterdeck.table import Table  # noqa: E402
 from quarterdeck.tasks.queue import Queue, WorkMessage, read_messages  # noqa: E402
+from quarterdeck.tooling.manifest import load_manifest  # noqa: E402
 from quarterdeck.vault import SecretReader  # noqa: E402
 
 MESSAGES: TypeAdapter[WorkMessage] = TypeAdapter(WorkMessage)
@@ -27,11 +30,13 @@ MESSAGES: TypeAdapter[WorkMessage] = TypeAdapter(WorkMessage)
 def load_worker(memory_mb: int) -> Worker:
     settings = load_settings(WorkerSettings)
     secrets = SecretReader(boto3.client("secretsmanager"))
+    tools = ToolFunction(boto3.client("lambda", config=CLIENT), settings.tools_function)
     return Worker(
         table=Table(boto3.client("dynamodb"), settings.table_name),
         blobs=BlobStore(boto3.client("s3"), settings.bucket_name),
         queue=Queue(boto3.client("sqs"), settings.tasks_queue_url),
         read_secret=lambda name: secrets.read(settings.secret_prefix + name),
+        make_tools=partial(make_proxies, manifest=load_manifest(), call=tools.call),
         verbose=settings.debug_mode,
         clock=read_clock,
         workspace=Workspace(memory_mb),

@@ -15,6 +15,7 @@ from infra.models import (
 )
 from infra.service_function import ServiceFunction
 from infra.state_table import StateTable
+from infra.tools import Tools
 from infra.work_queue import WorkQueue
 
 
@@ -32,6 +33,7 @@ class Deployer(ServiceFunction):
         table: StateTable,
         blobs: BlobBucket,
         deployments: WorkQueue,
+        tools: Tools,
     ) -> None:
         super().__init__(
             scope,
@@ -51,6 +53,7 @@ class Deployer(ServiceFunction):
                 "SECRET_PREFIX": make_secret_prefix(target),
                 "MODEL_BASE_URLS": spell_base_urls(target),
                 "BACKUP_FREQUENCY": target.environment.backup_frequency,
+                "TOOLS_FUNCTION": tools.name,
             },
         )
         table.allow(
@@ -66,5 +69,6 @@ class Deployer(ServiceFunction):
         deployments.allow_send(self.role)
         allow_model_secrets(self.role, target)
         allow_bedrock(self.role)
+        tools.allow_invoke(self.role)
         # Systems are few and deployments short: two, Lambda's least, are enough.
         self.function.add_event_source(deployments.make_source(max_concurrency=2))

@@ -16,6 +16,7 @@ from infra.log_group import RetainedLogGroup
 class ServiceFunction(Construct):
     """Runs `NAME.lambda_handler` under its own role, which can write its own logs, no more.
 
+    `module` is the file of the handler if that is not called as the function.
     `settings` are the variables of its settings class besides those that every function has.
     """
 
@@ -29,6 +30,7 @@ class ServiceFunction(Construct):
         settings: Mapping[str, str],
         memory_mib: int,
         timeout: Duration,
+        module: str | None = None,
         layers: tuple[str, ...] = ("base",),
         recursive_loop: RecursiveLoop = RecursiveLoop.TERMINATE,
     ) -> None:
@@ -41,7 +43,7 @@ class ServiceFunction(Construct):
             "Function",
             description=f"Quarterdeck, {target.name}: {name}",
             code=code.functions,
-            handler=f"{name}.lambda_handler",
+            handler=f"{module or name}.lambda_handler",
             runtime=code.runtime,
             architecture=code.architecture,
             layers=[code.layers[layer] for layer in layers],

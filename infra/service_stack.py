@@ -15,6 +15,7 @@ from infra.function_code import FunctionCode
 from infra.generated_secret import GeneratedSecret
 from infra.http_api import HttpApi
 from infra.monitor import Monitor
+from infra.tools import Tools
 from infra.work_queue import WorkQueue
 from infra.worker import Worker
 
@@ -59,6 +60,7 @@ class ServiceStack(Stack):
             cursor_key=cursor_key,
         )
         authorizer = Authorizer(self, target=target, code=code, table=table, admin_key=admin_key)
+        tools = Tools(self, target=target, code=code)
         Deployer(
             self,
             target=target,
@@ -66,8 +68,9 @@ class ServiceStack(Stack):
             table=table,
             blobs=blobs,
             deployments=deployments,
+            tools=tools,
         )
-        Worker(self, target=target, code=code, table=table, blobs=blobs, tasks=tasks)
+        Worker(self, target=target, code=code, table=table, blobs=blobs, tasks=tasks, tools=tools)
         Monitor(
             self,
             target=target,

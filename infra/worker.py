@@ -10,6 +10,7 @@ from infra.function_code import FunctionCode
 from infra.models import allow_bedrock, allow_model_secrets, make_secret_prefix
 from infra.service_function import ServiceFunction
 from infra.state_table import StateTable
+from infra.tools import Tools
 from infra.work_queue import WorkQueue
 
 
@@ -27,6 +28,7 @@ class Worker(ServiceFunction):
         table: StateTable,
         blobs: BlobBucket,
         tasks: WorkQueue,
+        tools: Tools,
     ) -> None:
         super().__init__(
             scope,
@@ -44,6 +46,7 @@ class Worker(ServiceFunction):
                 "BUCKET_NAME": blobs.name,
                 "TASKS_QUEUE_URL": tasks.url,
                 "SECRET_PREFIX": make_secret_prefix(target),
+                "TOOLS_FUNCTION": tools.name,
             },
         )
         table.allow(
@@ -57,5 +60,6 @@ class Worker(ServiceFunction):
         blobs.allow(self.role, "s3:GetObject", "s3:PutObject")
         tasks.allow_send(self.role)
         allow_model_secrets(self.role, target)
+        tools.allow_invoke(self.role)
         allow_bedrock(self.role)
         self.function.add_event_source(tasks.make_source(target.environment.max_concurrent_tasks))

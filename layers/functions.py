@@ -1,4 +1,4 @@
-"""The functions bundle: the code of every function, compiled, and the pages made from it."""
+"""The functions bundle: the code of every function, compiled, and what is made from it."""
 
 import platform
 import shutil
@@ -8,6 +8,7 @@ from pathlib import Path
 from layers.archive import digest_files, digest_values, refresh_zip
 from layers.packages import export_requirements
 from layers.programs import ROOT, run_program
+from layers.stub import STUBS
 from layers.trees import compile_tree, list_files
 
 SOURCE = ROOT / "functions"
@@ -28,12 +29,18 @@ def build_functions(target: Path, source: Path = SOURCE) -> Path:
             "the OpenAPI document cannot be made",
             directory=tree,
         )
+        run_program(
+            [sys.executable, "-B", "-m", "quarterdeck.tooling.registry", "."],
+            "the manifest of the tools cannot be made",
+            directory=tree,
+            variables={"PYTHONPATH": str(STUBS)},
+        )
         compile_tree(tree, "/var/task")
 
     inputs = digest_values(
         digest_files(ROOT, Path(__file__).parent.glob("*.py")),
         digest_files(source, files),
-        export_requirements("base"),
+        *(export_requirements(group) for group in ("base", "crewai", "tools")),
         platform.python_version(),
     )
     return refresh_zip(target, inputs, make_tree)

@@ -10,7 +10,11 @@ from layers.programs import ROOT
 from layers.trees import compile_tree, list_files, prune_site
 
 # Each layer is a dependency group, less the groups that are always mounted beside it.
-LAYERS: dict[str, tuple[str, ...]] = {"base": (), "crewai": ("base",)}
+LAYERS: dict[str, tuple[str, ...]] = {
+    "base": (),
+    "crewai": ("base",),
+    "tools": ("base", "crewai"),
+}
 
 
 def build_layer(name: str, platform: Platform, target: Path) -> Path:

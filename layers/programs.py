@@ -1,7 +1,8 @@
 """Running the programs that building needs."""
 
+import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -12,11 +13,22 @@ class BuildError(Exception):
 
 
 def run_program(
-    command: Sequence[str], failure: str, *, directory: Path = ROOT, stdin: str = ""
+    command: Sequence[str],
+    failure: str,
+    *,
+    directory: Path = ROOT,
+    stdin: str = "",
+    variables: Mapping[str, str] | None = None,
 ) -> str:
     """What the command prints, run in a directory; else a BuildError says why."""
     finished = subprocess.run(
-        command, cwd=directory, input=stdin, capture_output=True, text=True, check=False
+        command,
+        cwd=directory,
+        input=stdin,
+        env=os.environ | (variables or {}),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if finished.returncode:
         raise BuildError(f"{failure}: {summarize_output(finished.stderr or finished.stdout)}")

@@ -22,6 +22,7 @@ ENVIRONMENT = {
     "MODEL_BASE_URLS": '["http://localhost:11434/v1"]',
     "ADMIN_KEY_SECRET": "quarterdeck-system/development/admin-key",
     "SECRET_PREFIX": "quarterdeck/development/",
+    "TOOLS_FUNCTION": "tools",
 }
 
 

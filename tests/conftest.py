@@ -4,7 +4,7 @@ import os
 
 from hypothesis import settings
 
-from quarterdeck.execution.environment import prepare_process
+from quarterdeck.process import prepare_process
 
 prepare_process()
 

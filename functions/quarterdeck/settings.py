@@ -30,15 +30,20 @@ class AdmissionSettings(StateSettings):
     tasks_queue_url: str
 
 
-class CrewSettings(StateSettings):
-    """Functions that build crews, or look for their secrets."""
-
+class SecretSettings(Settings):
     secret_prefix: str
     """`quarterdeck/<environment>/`: what stands before a configuration's `secret: NAME`."""
 
 
-class DeploymentSettings(CrewSettings):
-    """Functions that send deployments on their way."""
+class CrewSettings(StateSettings, SecretSettings):
+    """Functions that build crews."""
+
+    tools_function: str
+    """Name of the function that runs the team's tools."""
+
+
+class DeploymentSettings(StateSettings, SecretSettings):
+    """Functions that send deployments on their way, and look for secrets."""
 
     deployments_queue_url: str
 
@@ -55,7 +60,7 @@ class ApiSettings(ConfigurationSettings, DeploymentSettings, AdmissionSettings):
     """Name of the secret that signs the cursors of lists."""
 
 
-class DeployerSettings(ConfigurationSettings, DeploymentSettings):
+class DeployerSettings(ConfigurationSettings, DeploymentSettings, CrewSettings):
     backup_frequency: Literal["hourly", "daily", "none"]
     """Of systems whose configuration says none."""
 
@@ -66,6 +71,11 @@ class MonitorSettings(DeploymentSettings, AdmissionSettings):
 
 class WorkerSettings(CrewSettings, AdmissionSettings):
     """What it takes to build a crew, and to admit the next task."""
+
+
+class ToolsSettings(Settings):
+    secret_prefix: str
+    """`quarterdeck/<environment>/tools/`: what stands before the names of a tool's secrets."""
 
 
 class AuthorizerSettings(Settings):

@@ -9,9 +9,9 @@ from pathlib import Path
 import yaml
 from pydantic import ValidationError
 
-from quarterdeck.execution.environment import prepare_process
 from quarterdeck.execution.workspace import Workspace
 from quarterdeck.faults import read_faults
+from quarterdeck.process import prepare_process
 from quarterdeck.systems.configuration import Crew, SystemConfiguration
 from quarterdeck.tasks.outcome import Outcome, StepEvent, StepStarted
 from quarterdeck.vault import SecretMissing

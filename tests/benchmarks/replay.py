@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "functions"), str(ROOT / "layers/crewai/stubs")]
 os.environ["CREWAI_STORAGE_DIR"] = tempfile.mkdtemp()
 
-from quarterdeck.execution.environment import prepare_process  # noqa: E402 - by path, as a script
+from quarterdeck.process import prepare_process  # noqa: E402 - by path, as a script
 
 prepare_process()
 

@@ -15,7 +15,7 @@ from unittest.mock import patch
 
 from pydantic import TypeAdapter
 
-from quarterdeck.execution.environment import prepare_process
+from quarterdeck.process import prepare_process
 
 prepare_process()
 
@@ -98,6 +98,7 @@ def work(site: Site) -> NoReturn:
         blobs=site.open_blobs(),
         queue=site.open_queue(),
         read_secret=str,
+        make_tools=lambda _: {},
         verbose=False,
         clock=read_clock,
         workspace=Workspace(),

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from quarterdeck.execution.environment import prepare_process
+from quarterdeck.process import prepare_process
 
 if TYPE_CHECKING:
     from crewai import Crew

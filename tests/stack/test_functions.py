@@ -7,14 +7,17 @@ from pathlib import Path
 import pytest
 
 from infra.environment import load_target
+from quarterdeck.execution.tool_function import READ_SECONDS
 from quarterdeck.settings import (
     AdmissionSettings,
     ApiSettings,
     AuthorizerSettings,
     DeployerSettings,
     Settings,
+    ToolsSettings,
     WorkerSettings,
 )
+from quarterdeck.tooling.policy import LOADING_SECONDS, LONGEST_SECONDS
 from tests.stack.conftest import ENVIRONMENTS, Assembly
 
 pytestmark = pytest.mark.xdist_group("synth")
@@ -25,6 +28,7 @@ SETTINGS: dict[str, type[Settings]] = {
     "deployer": DeployerSettings,
     "worker": WorkerSettings,
     "monitor": AdmissionSettings,
+    "tools_runner": ToolsSettings,
 }
 FUNCTIONS = Path(__file__).parents[2] / "functions"
 
@@ -66,7 +70,7 @@ def test_each_handler_is_a_file_of_the_bundle(development: Assembly) -> None:
     assert all((FUNCTIONS / f"{name}.py").is_file() for name in development.functions())
 
 
-def test_crewai_is_under_the_deployer_and_the_worker_alone(development: Assembly) -> None:
+def test_crewai_is_under_those_alone_who_run_crews_or_their_tools(development: Assembly) -> None:
     layers = {
         name: [layer["Ref"].removeprefix("Code")[:4] for layer in properties["Layers"]]
         for name, (_, properties) in development.functions().items()
@@ -77,6 +81,7 @@ def test_crewai_is_under_the_deployer_and_the_worker_alone(development: Assembly
         "monitor": ["Base"],
         "deployer": ["Base", "Crew"],
         "worker": ["Base", "Crew"],
+        "tools_runner": ["Base", "Crew", "Tool"],
     }
 
 
@@ -90,7 +95,13 @@ def test_size_and_time(assembly: Assembly) -> None:
         "deployer": (2048, 300),
         "worker": (2048, 900),
         "monitor": (256, 50),
+        "tools_runner": (2048, 390),
     }
+
+
+def test_who_calls_tools_sees_their_function_end(development: Assembly) -> None:
+    _, properties = development.functions()["tools_runner"]
+    assert LOADING_SECONDS + LONGEST_SECONDS < properties["Timeout"] < READ_SECONDS
 
 
 def test_only_the_worker_may_start_itself_again(assembly: Assembly) -> None:

@@ -27,18 +27,21 @@ CONSUME = {
     "sqs:GetQueueUrl",
 }
 BLOBS = {"s3:GetObject", "s3:PutObject", "kms:GenerateDataKey"}
-EVERY = {"logs:CreateLogStream", "logs:PutLogEvents", "kms:Decrypt"}
+LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
+EVERY = LOGS | {"kms:Decrypt"}
 SECRET = {"secretsmanager:GetSecretValue"}
 BEDROCK = {"bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"}
 QUERY = {"dynamodb:Query"}
 PUT, SEND = {"dynamodb:PutItem"}, {"sqs:SendMessage"}
+INVOKE = {"lambda:InvokeFunction"}
 
 ALLOWED = {
     "api": EVERY | STATE | QUERY | PUT | BLOBS | SEND | SECRET,
     "authorizer": EVERY | {"dynamodb:GetItem", "dynamodb:UpdateItem"} | SECRET,
-    "deployer": EVERY | STATE | PUT | {"s3:GetObject"} | CONSUME | SECRET,
-    "worker": EVERY | STATE | QUERY | PUT | BLOBS | SEND | CONSUME | SECRET | BEDROCK,
+    "deployer": EVERY | STATE | PUT | {"s3:GetObject"} | CONSUME | SECRET | INVOKE,
+    "worker": EVERY | STATE | QUERY | PUT | BLOBS | SEND | CONSUME | SECRET | BEDROCK | INVOKE,
     "monitor": EVERY | STATE | QUERY | PUT | SEND,
+    "tools_runner": LOGS | SECRET,
 }
 
 
@@ -137,6 +140,17 @@ def test_secrets_of_tools_are_denied_to_who_reads_those_of_models(
     [allowed] = find_resources(assembly, name, "secretsmanager:GetSecretValue")
     assert as_list(denied["Action"]) == ["secretsmanager:GetSecretValue"]
     assert flatten(denied["Resource"]) == f"{allowed.removesuffix('*')}tools/*"
+
+
+def test_tools_read_the_secrets_of_tools_alone(production: Assembly) -> None:
+    [arn] = find_resources(production, "tools_runner", "secretsmanager:GetSecretValue")
+    assert arn.endswith(":secret:quarterdeck/production/tools/*")
+
+
+@pytest.mark.parametrize("name", ["worker", "deployer"])
+def test_the_tools_are_the_one_function_that_another_invokes(assembly: Assembly, name: str) -> None:
+    tools, _ = assembly.functions()["tools_runner"]
+    assert find_resources(assembly, name, "lambda:InvokeFunction") == {f"<{tools}.Arn>"}
 
 
 def test_the_key_is_used_through_the_table_and_the_bucket_alone(assembly: Assembly) -> None:

@@ -153,8 +153,13 @@ FAULTY_SYSTEMS = [
     ),
     (
         systems.system(crews=[systems.crew(agents=[systems.agent(tools=["shell"])])]),
+        "crews[0].agents[0].tools[0]",
+        "unknown tool 'shell'; known are: calculator, read_web_page",
+    ),
+    (
+        systems.system(crews=[systems.crew(agents=[systems.agent(tools=["calculator"] * 2)])]),
         "crews[0].agents[0].tools",
-        "unknown tool 'shell'; none is known",
+        "the tool 'calculator' stands twice",
     ),
     (
         systems.system(

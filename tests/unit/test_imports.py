@@ -14,8 +14,8 @@ MODULES = {
     for path in FUNCTIONS.rglob("*.py")
 }
 ENTRY_POINTS = {name for name in MODULES if "." not in name}
-MAY_IMPORT_CREWAI = ("quarterdeck.execution",)
-WITHOUT_CREWAI = ("api", "authorizer", "monitor")
+MAY_IMPORT_CREWAI = ("quarterdeck.execution", "quarterdeck.tooling.registry", "tools")
+WITHOUT_CREWAI = ("api", "authorizer", "monitor", "tools_runner")
 
 
 def list_imports(path: Path) -> Iterator[str]:
@@ -40,6 +40,10 @@ def test_imports_point_inward(module: str) -> None:
             assert is_within(module, "quarterdeck.http") or module == "api"
         if is_within(imported, "quarterdeck.execution"):
             assert is_within(module, "quarterdeck.execution") or module in {"worker", "deployer"}
+        if is_within(imported, "tools"):
+            assert is_within(module, "tools")
+        if is_within(module, "tools") and is_within(imported, "quarterdeck"):
+            assert is_within(imported, "quarterdeck.tooling")
         if is_within(imported, "crewai"):
             assert any(is_within(module, package) for package in MAY_IMPORT_CREWAI)
 

@@ -97,6 +97,7 @@ def run(services: Services, monkeypatch: pytest.MonkeyPatch) -> Callable[..., No
             blobs=services.blobs,
             queue=services.task_queue,
             read_secret=lambda name: name,
+            make_tools=lambda _: {},
             verbose=False,
             clock=read_clock,
             workspace=Workspace(),

@@ -9,7 +9,7 @@ from crewai.tools import BaseTool
 from quarterdeck.execution.errors import CrewRefused, InputMissing
 from quarterdeck.execution.llms import build_llm
 from quarterdeck.execution.patches import apply_patches
-from quarterdeck.execution.redaction import SecretsInUse
+from quarterdeck.redaction import SecretsInUse
 from quarterdeck.systems.configuration import Agent, Crew, Step
 from quarterdeck.systems.placeholders import fill_placeholders
 from quarterdeck.vault import SecretMissing
@@ -65,12 +65,20 @@ def build_crew(
     )
 
 
-def check_crew(crew: Crew, read_secret: Callable[[str], str]) -> None:
+def check_crew(crew: Crew, read_secret: Callable[[str], str], tools: Tools = NO_TOOLS) -> None:
     """Builds the crew with a word for each input, asks no model; CrewRefused or SecretMissing."""
     secrets = SecretsInUse(read_secret)
     inputs = dict.fromkeys(crew.placeholders, "input")
     try:
-        build_crew(crew, "A request.", inputs, secrets.read, verbose=False, timeout=CHECK_TIMEOUT)
+        build_crew(
+            crew,
+            "A request.",
+            inputs,
+            secrets.read,
+            verbose=False,
+            timeout=CHECK_TIMEOUT,
+            tools=tools,
+        )
     except SecretMissing:
         raise
     except Exception as error:

@@ -7,16 +7,19 @@ from datetime import datetime
 from pydantic import HttpUrl
 
 from quarterdeck.errors import FieldError
-from quarterdeck.execution.crews import NO_TOOLS, Tools, check_crew
+from quarterdeck.execution.crews import Tools, check_crew
 from quarterdeck.execution.health_checks import find_silent_models, find_smoke_fault
+from quarterdeck.execution.tool_function import ToolFunction
+from quarterdeck.execution.tool_proxies import make_proxies
 from quarterdeck.observability import logger
-from quarterdeck.systems.configuration import Crew
+from quarterdeck.systems.configuration import Crew, SystemConfiguration, walk_tools
 from quarterdeck.systems.deployments import MAX_ATTEMPTS, Rollout, Superseded, claim
 from quarterdeck.systems.lifecycle import finish_deletion
 from quarterdeck.systems.records import Frequency, StageName
 from quarterdeck.systems.store import SystemStore
 from quarterdeck.systems.validation import find_faults
 from quarterdeck.tasks.queue import DeletionMessage, DeploymentMessage, LifecycleMessage, Queue
+from quarterdeck.tooling.manifest import Manifest
 
 RESERVE_SECONDS = 30.0
 """Of an invocation, for what comes after the checks."""
@@ -36,7 +39,8 @@ class Deployer:
     base_urls: tuple[HttpUrl, ...]
     backup_frequency: Frequency
     clock: Callable[[], datetime]
-    tools: Callable[[Crew], Tools] = lambda _: NO_TOOLS
+    manifest: Manifest
+    tools: ToolFunction
 
     def handle(self, message: LifecycleMessage, left: Callable[[], float]) -> None:
         """Does what the message says, if it still holds; `left`: seconds of the invocation."""
@@ -76,7 +80,7 @@ class Deployer:
             rule = f"{MAX_ATTEMPTS} deployers were lost in a row"
             return [FieldError("deployment", rule)]
         stages: tuple[tuple[StageName, Callable[[], Faults]], ...] = (
-            ("validate", lambda: find_faults(rollout.configuration, self.base_urls)),
+            ("validate", lambda: self._validate(rollout.configuration)),
             ("create_crews", lambda: self._create_crews(rollout)),
             ("monitoring", lambda: do(rollout.prepare_alerts)),
             ("scaling", lambda: do(rollout.prepare_capacities)),
@@ -89,6 +93,9 @@ class Deployer:
                 return reasons
         return []
 
+    def _validate(self, configuration: SystemConfiguration) -> Faults:
+        return find_faults(configuration, self.base_urls, tuple(self.manifest))
+
     def _create_crews(self, rollout: Rollout) -> Faults:
         reasons = list(self._find_unbuilt(rollout.configuration.crews))
         if not reasons:
@@ -98,9 +105,12 @@ class Deployer:
     def _find_unbuilt(self, crews: Sequence[Crew]) -> Iterator[FieldError]:
         for index, crew in enumerate(crews):
             try:
-                check_crew(crew, self.read_secret)
+                check_crew(crew, self.read_secret, self._make_proxies(crew))
             except Exception as error:
                 yield FieldError(f"crews[{index}]", f"{type(error).__name__}: {error}")
+
+    def _make_proxies(self, crew: Crew) -> Tools:
+        return make_proxies(crew, self.manifest, self.tools.call)
 
     def _check_health(self, rollout: Rollout, left: Callable[[], float]) -> Faults:
         """A rollback asks no provider: one that is down must not keep a system from it."""
@@ -108,14 +118,29 @@ class Deployer:
         checks = configuration.health_checks
         if rollout.deployment.kind == "rollback":
             return
+        yield from self._find_faulty_tools(configuration)
         if checks.models:
             yield from find_silent_models(configuration, self.read_secret, left())
         if checks.smoke_task:
             fault = find_smoke_fault(
-                checks.smoke_task, configuration, self.read_secret, self.tools, left()
+                checks.smoke_task, configuration, self.read_secret, self._make_proxies, left()
             )
             if fault:
                 yield fault
+
+    def _find_faulty_tools(self, configuration: SystemConfiguration) -> Iterator[FieldError]:
+        """Each tool is loaded once where it runs, and its secrets are read there."""
+        places = {name: path for path, name in reversed(list(walk_tools(configuration)))}
+        for name, path in sorted(places.items(), key=lambda place: place[1]):
+            if name not in self.manifest:
+                continue
+            try:
+                answer = self.tools.check(self.manifest[name])
+            except Exception as error:
+                yield FieldError(path, f"{type(error).__name__}: {error}")
+            else:
+                if answer.error:
+                    yield FieldError(path, str(answer.error))
 
 
 def do(act: Callable[[], None]) -> Faults:

@@ -17,3 +17,8 @@ class CrewRefused(QuarterdeckError):
 
     def __init__(self, crew: str, reason: str) -> None:
         super().__init__(f"crewai refuses the crew '{crew}': {reason}")
+
+
+class ToolMissing(QuarterdeckError):
+    type = "tool-missing"
+    title = "A tool is missing"

@@ -7,8 +7,8 @@ from time import monotonic
 from quarterdeck.errors import FieldError
 from quarterdeck.execution.crews import Tools
 from quarterdeck.execution.llms import build_llm
-from quarterdeck.execution.redaction import SecretsInUse
 from quarterdeck.execution.run import describe_error, run_crew
+from quarterdeck.redaction import SecretsInUse
 from quarterdeck.systems.configuration import REHEARSAL, Crew, Llm, SystemConfiguration, walk_llms
 from quarterdeck.systems.health_checks import SmokeTask
 

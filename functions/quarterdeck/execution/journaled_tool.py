@@ -1,7 +1,7 @@
 """A tool as crewai calls it, by way of the journal."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Any
 
 from crewai.tools import BaseTool
 from pydantic import BaseModel, Field
@@ -12,8 +12,8 @@ from quarterdeck.execution.journal_key import digest_tool_call
 from quarterdeck.execution.journal_store import Place
 from quarterdeck.execution.stopping import Stop
 from quarterdeck.tasks.outcome import TaskError
+from quarterdeck.tooling.policy import InDoubt
 
-type InDoubt = Literal["repeat", "ask", "fail"]
 type RunTool = Callable[[Mapping[str, Any], str], str]
 """Takes the arguments and an idempotency key, the same however often this call is made."""
 
@@ -43,6 +43,11 @@ class JournaledTool(BaseTool):
             key = self._begin(journal, place)
             try:
                 answer = {"text": self.run_tool(arguments, key)}
+            except CallInDoubt:
+                self._stop_in_doubt(journal)
+                raise
+            except ToolFailed as error:
+                answer = {"error": str(error)}
             except Exception as error:
                 answer = {"error": f"{type(error).__name__}: {error}"}
             return journal.record(place, "tool", self.name, answer, effect=self.has_effect)
@@ -51,14 +56,21 @@ class JournaledTool(BaseTool):
         """The idempotency key of a call that may be made."""
         mark = journal.find_mark(place)
         if mark is not None and self.in_doubt != "repeat":
-            journal.gate.stop(Stop("failed", error=describe_doubt(self.name, self.in_doubt)))
+            self._stop_in_doubt(journal)
         if mark is None and not self.has_effect:
             return journal.spell_key(place)
         return (mark or journal.mark_started(place, self.name)).idempotency_key
 
+    def _stop_in_doubt(self, journal: Journal) -> None:
+        journal.gate.stop(Stop("failed", error=describe_doubt(self.name, self.in_doubt)))
+
 
 class ToolFailed(Exception):
     """What a tool raised, as the journal keeps it: the same when it is replayed."""
+
+
+class CallInDoubt(Exception):
+    """Whether a call acted is not known, and it is not to be repeated."""
 
 
 def describe_doubt(name: str, in_doubt: InDoubt) -> TaskError:
@@ -77,8 +89,9 @@ def make_tool(
     *,
     has_effect: bool,
     in_doubt: InDoubt,
+    **fields: Any,
 ) -> JournaledTool:
-    """`arguments` is the schema that the model fills."""
+    """`arguments` is the schema that the model fills; `fields` are others of crewai's BaseTool."""
     return JournaledTool(
         name=name,
         description=description,
@@ -86,4 +99,5 @@ def make_tool(
         run_tool=run,
         has_effect=has_effect,
         in_doubt=in_doubt,
+        **fields,
     )

@@ -10,9 +10,9 @@ from crewai import CrewOutput
 from quarterdeck.execution.crews import NO_TOOLS, Input, Tools, build_crew
 from quarterdeck.execution.journal import Journal
 from quarterdeck.execution.journal_store import MemoryStore
-from quarterdeck.execution.redaction import SecretsInUse
 from quarterdeck.execution.steps import StepWatch
 from quarterdeck.execution.stopping import Stop
+from quarterdeck.redaction import SecretsInUse
 from quarterdeck.systems.configuration import REHEARSAL, Crew
 from quarterdeck.tasks.outcome import Outcome, StepEvent, TaskError
 

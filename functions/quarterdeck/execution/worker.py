@@ -11,6 +11,7 @@ from quarterdeck.execution.journal_store import JournalStore
 from quarterdeck.execution.lease import Lease, Limits, Overtime
 from quarterdeck.execution.run import run_crew
 from quarterdeck.execution.stopping import Stop
+from quarterdeck.execution.tool_proxies import MakeTools
 from quarterdeck.execution.workspace import Workspace
 from quarterdeck.observability import logger
 from quarterdeck.systems.store import SystemStore
@@ -41,6 +42,7 @@ class Worker:
     blobs: BlobStore
     queue: Queue[WorkMessage]
     read_secret: Callable[[str], str]
+    make_tools: MakeTools
     verbose: bool
     clock: Callable[[], datetime]
     workspace: Workspace
@@ -98,9 +100,10 @@ class Worker:
             attempts=state.attempts,
             time_left=lease.time_left,
         )
+        crew = configuration.find_crew(state.crew_name)
         outcome = run_crew(
             state.task_id,
-            configuration.find_crew(state.crew_name),
+            crew,
             spec.description,
             spec.inputs,
             timeout=spec.timeout,
@@ -108,6 +111,7 @@ class Worker:
             verbose=self.verbose,
             on_event=attempt.record_event,
             journal=journal,
+            tools=self.make_tools(crew),
         )
         if unclaimed := journal.unclaimed():
             calls = tuple(sorted({call.name for call in unclaimed}))

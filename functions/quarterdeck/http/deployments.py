@@ -26,6 +26,7 @@ from quarterdeck.systems.records import Deployment, State, System
 from quarterdeck.systems.store import check_deployable
 from quarterdeck.systems.validation import find_faults
 from quarterdeck.tasks.queue import DeploymentMessage
+from quarterdeck.tooling.manifest import list_tools
 
 router = APIGatewayHttpRouter()
 
@@ -133,7 +134,8 @@ def roll_back_system(
 
 
 def require_valid(services: Services, configuration: SystemConfiguration) -> None:
-    if faults := find_faults(configuration, services.settings.model_base_urls):
+    faults = find_faults(configuration, services.settings.model_base_urls, list_tools())
+    if faults:
         raise InvalidInput(faults)
 
 

@@ -23,6 +23,7 @@ from pydantic_core import PydanticCustomError
 from quarterdeck.names import Name
 from quarterdeck.systems.health_checks import HealthChecks
 from quarterdeck.systems.placeholders import list_placeholders
+from quarterdeck.tooling.manifest import NAME_PATTERN
 
 PROVIDERS = ("anthropic", "bedrock", "ollama", "openai")
 REHEARSAL = "rehearsal"
@@ -37,6 +38,7 @@ Share = Annotated[float, Strict()]
 Switch = Annotated[bool, Strict()]
 
 Line = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
+ToolName = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 Prose = Annotated[str, StringConstraints(min_length=1, max_length=20_000)]
 
 
@@ -96,7 +98,8 @@ class Agent(Configuration):
     goal: Prose
     backstory: Prose
     llm: Annotated[Llm, BeforeValidator(expand_llm)] = Llm(model="bedrock/amazon.nova-pro-v1:0")
-    tools: tuple[Name, ...] = ()
+    tools: tuple[ToolName, ...] = Field(default=(), max_length=50)
+    """Of functions/tools/; `check_tools` knows which there are."""
     timeout: Whole = Field(default=300, ge=1, le=MAX_TASK_SECONDS)
     """Seconds that one turn of the agent may take."""
     memory_enabled: Switch = True
@@ -104,10 +107,7 @@ class Agent(Configuration):
     @field_validator("tools")
     @classmethod
     def check_tools(cls, tools: tuple[str, ...]) -> tuple[str, ...]:
-        if tools:
-            raise PydanticCustomError(
-                "unknown_tool", "unknown tool '{tool}'; none is known", {"tool": tools[0]}
-            )
+        refuse_duplicates("tool", tools)
         return tools
 
 
@@ -251,6 +251,14 @@ class SystemConfiguration(Configuration):
 
     def find_crew(self, name: str) -> Crew:
         return next(crew for crew in self.crews if crew.name == name)
+
+
+def walk_tools(configuration: SystemConfiguration) -> Iterator[tuple[str, str]]:
+    """Each name of a tool with its path, as `crews[0].agents[1].tools[0]`."""
+    for i, crew in enumerate(configuration.crews):
+        for j, agent in enumerate(crew.agents):
+            for k, name in enumerate(agent.tools):
+                yield f"crews[{i}].agents[{j}].tools[{k}]", name
 
 
 def walk_llms(configuration: SystemConfiguration) -> Iterator[tuple[str, Llm]]:

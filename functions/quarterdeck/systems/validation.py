@@ -5,19 +5,29 @@ from collections.abc import Iterator, Sequence
 from pydantic import HttpUrl
 
 from quarterdeck.errors import FieldError
-from quarterdeck.systems.configuration import SystemConfiguration, walk_llms
+from quarterdeck.systems.configuration import SystemConfiguration, walk_llms, walk_tools
 from quarterdeck.systems.thresholds import find_disorder
+from quarterdeck.tooling.manifest import describe_unknown
 
 
 def find_faults(
-    configuration: SystemConfiguration, base_urls: Sequence[HttpUrl]
+    configuration: SystemConfiguration, base_urls: Sequence[HttpUrl], tools: Sequence[str]
 ) -> list[FieldError]:
-    """`base_urls`: those that the environment allows for models."""
+    """`base_urls`: those that the environment allows for models; `tools`: the release's."""
     return [
         *find_foreign_urls(configuration, base_urls),
+        *find_unknown_tools(configuration, tools),
         *find_disorder(configuration),
         *find_smoke_faults(configuration),
     ]
+
+
+def find_unknown_tools(
+    configuration: SystemConfiguration, known: Sequence[str]
+) -> Iterator[FieldError]:
+    for path, name in walk_tools(configuration):
+        if name not in known:
+            yield FieldError(path, describe_unknown(name, known))
 
 
 def find_smoke_faults(configuration: SystemConfiguration) -> Iterator[FieldError]:

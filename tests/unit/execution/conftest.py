@@ -7,7 +7,7 @@ from tempfile import mkdtemp
 
 import pytest
 
-from quarterdeck.execution.environment import prepare_process
+from quarterdeck.process import prepare_process
 
 STORAGE = mkdtemp(prefix="quarterdeck-tests-")
 os.environ["CREWAI_STORAGE_DIR"] = STORAGE

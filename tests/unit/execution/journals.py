@@ -8,11 +8,12 @@ from pydantic import BaseModel
 
 from quarterdeck.execution.journal import Journal
 from quarterdeck.execution.journal_store import MemoryStore
-from quarterdeck.execution.journaled_tool import InDoubt, JournaledTool, make_tool
+from quarterdeck.execution.journaled_tool import JournaledTool, make_tool
 from quarterdeck.execution.patches import apply_patches
 from quarterdeck.execution.run import follow_crew
 from quarterdeck.execution.steps import StepWatch
 from quarterdeck.tasks.outcome import StepResult, Usage
+from quarterdeck.tooling.policy import InDoubt
 from tests.openai_server import Body, Message
 
 type Build = Callable[[str], Crew]

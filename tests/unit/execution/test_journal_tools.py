@@ -8,9 +8,10 @@ from crewai import Crew
 
 from quarterdeck.execution.journal import Journal
 from quarterdeck.execution.journal_store import MemoryStore
-from quarterdeck.execution.journaled_tool import InDoubt, ToolFailed, make_tool
+from quarterdeck.execution.journaled_tool import ToolFailed, make_tool
 from quarterdeck.execution.run import run_crew
 from quarterdeck.execution.stopping import Stop
+from quarterdeck.tooling.policy import InDoubt
 from tests.openai_server import Body, Message, OpenAIServer
 from tests.unit.execution.configurations import make_crew as configure_crew
 from tests.unit.execution.journals import (

@@ -49,6 +49,7 @@ class Site:
             blobs=services.blobs,
             queue=services.task_queue,
             read_secret=lambda name: name,
+            make_tools=lambda _: {},
             verbose=False,
             clock=read_clock,
             workspace=Workspace(),

@@ -3,14 +3,14 @@ from pathlib import Path
 
 import pytest
 
-from quarterdeck.execution import environment
-from quarterdeck.execution.environment import prepare_process
+from quarterdeck import process
+from quarterdeck.process import prepare_process
 
 
 def test_a_home_that_is_not_there_is_replaced(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(environment, "LAMBDA_HOME", tmp_path / "home")
+    monkeypatch.setattr(process, "LAMBDA_HOME", tmp_path / "home")
     for home in ("/home/sbx_user1051", None):
         monkeypatch.setenv("HOME", home) if home else monkeypatch.delenv("HOME")
         prepare_process()

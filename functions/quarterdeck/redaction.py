@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import Any, TextIO, cast
+from urllib.parse import quote, quote_plus
 
 SHORTEST_SECRET = 8
 """Anything shorter is no key but a word, such as `ollama`, and texts may hold it."""
@@ -26,7 +27,8 @@ class SecretsInUse:
         """The secret without the white space around it."""
         value = self._read_secret(name).strip()
         if len(value) >= SHORTEST_SECRET:
-            self._names |= {value: name, json.dumps(value)[1:-1]: name}
+            spellings = (value, json.dumps(value)[1:-1], quote(value, safe=""), quote_plus(value))
+            self._names |= dict.fromkeys(spellings, name)
         return value
 
     def scrub(self, text: str) -> str:
