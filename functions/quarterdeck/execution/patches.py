@@ -13,7 +13,9 @@ from crewai import Task
 from crewai.agents.agent_executor import AgentExecutor
 from crewai.llms.base_llm import TOOL_RESULT_CONTEXT_WINDOW_THRESHOLD, BaseLLM
 from crewai.utilities.converter import Converter, ConverterError
+from crewai.utilities.prompts import Prompts
 
+from quarterdeck.execution.dates import spell_date
 from quarterdeck.execution.journaled_calls import journal_acall, journal_call, note_completion
 
 TOUCHED = (
@@ -37,6 +39,7 @@ TOUCHED = (
     "crewai.utilities.converter:Converter.to_json",
     "crewai.utilities.converter:Converter.to_pydantic",
     "crewai.utilities.converter:ConverterError",
+    "crewai.utilities.prompts:Prompts._build_date_block",
 )
 """What an upgrade of crewai must still have; what is reached by inheritance included."""
 
@@ -71,6 +74,8 @@ def apply_patches() -> None:
     Converter.ato_json = aconvert_to_json  # type: ignore[assignment,method-assign]
     # It hands over an Exception alone: with a Stop in a step that runs aside, kickoff() hangs.
     Task._execute_task_async = execute_aside  # type: ignore[assignment,method-assign]
+    # `inject_date` reads the clock: a task that goes on after midnight would ask other things.
+    Prompts._build_date_block = build_date_block  # type: ignore[assignment,method-assign]
     # It warns before each call of a model without a token counter that it estimates.
     logging.getLogger("crewai.llms.base_llm").setLevel(logging.ERROR)
 
@@ -143,3 +148,9 @@ def execute_aside(
         future.set_result(task._execute_core(agent, context, tools))
     except BaseException as error:
         future.set_exception(error)
+
+
+def build_date_block(prompts: Prompts) -> str:
+    """As crewai's own, with the date of the task."""
+    agent = prompts.agent
+    return f"\n\nCurrent Date: {spell_date(agent.date_format)}" if agent.inject_date else ""

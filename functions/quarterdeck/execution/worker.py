@@ -12,6 +12,7 @@ from quarterdeck.execution.lease import Lease, Limits, Overtime
 from quarterdeck.execution.run import run_crew
 from quarterdeck.execution.stopping import Stop
 from quarterdeck.execution.workspace import Workspace
+from quarterdeck.names import parse_time
 from quarterdeck.observability import logger
 from quarterdeck.systems.store import SystemStore
 from quarterdeck.table import Scope, Table
@@ -108,6 +109,7 @@ class Worker:
             verbose=self.verbose,
             on_event=attempt.record_event,
             journal=journal,
+            asked_at=parse_time(spec.asked_at or state.created_at),
         )
         if unclaimed := journal.unclaimed():
             calls = tuple(sorted({call.name for call in unclaimed}))
