@@ -4,10 +4,10 @@ ENV ?= development
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install layers demo up down run test prove check format synth redrive
+.PHONY: help install layers demo up down run check-crews deploy-crews crew-fields test prove check format synth redrive
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install:
 	@.ci/uv sync --locked --quiet
@@ -27,6 +27,15 @@ down: install ## ends what `make up` started
 run: install ## one crew in this process: CREW=functions/crews/X.yaml INPUT=file
 	@test -n "$(CREW)" || { echo "quarterdeck: say which: make run CREW=functions/crews/research-desk.yaml INPUT=notes.md" >&2; exit 2; }
 	@PYTHONPATH=functions:layers/crewai/stubs:. $(PYTHON) -m infra.local.run_crew --crew "$(CREW)" $(if $(INPUT),--input "$(INPUT)")
+
+check-crews: install ## validates functions/crews/ and has crewai build it (CREWS=files, directories or projects of CrewAI)
+	@PYTHONPATH=functions:layers/crewai/stubs:. $(PYTHON) -m infra.crews.check $(CREWS)
+
+deploy-crews: install ## deploys them: URL=https://… KEY=… (CREWS= as above)
+	@PYTHONPATH=functions:. $(PYTHON) -m infra.crews.deploy $(CREWS)
+
+crew-fields: install ## writes the tables of docs/configuration.md
+	@PYTHONPATH=functions:. $(PYTHON) -m infra.crews.reference
 
 test: layers ## all tests (ARGS= for pytest, WORKERS=2)
 	@$(PYTHON) -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)

@@ -119,7 +119,7 @@ FAULTY_SYSTEMS = [
     (systems.system("Desk"), "name", "String should match pattern '^[a-z][a-z0-9-]{0,39}$'"),
     (
         systems.system(crews=[systems.crew(agents=[systems.agent(), systems.agent()])]),
-        "crews[0].agents",
+        "crews[0].agents[1].role",
         "the role 'Researcher' stands twice",
     ),
     (
@@ -165,7 +165,7 @@ FAULTY_SYSTEMS = [
         systems.system(
             crews=[systems.crew(tasks=[{"name": "one", "description": "x", "agent": "Nobody"}])]
         ),
-        "crews[0].tasks",
+        "crews[0].tasks[0].agent",
         "step 'one' names the agent 'Nobody'; the roles are: Researcher",
     ),
     (

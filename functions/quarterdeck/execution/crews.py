@@ -1,6 +1,7 @@
 """A crew of crewai's own classes, from its configuration and a request."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import crewai
 from crewai import Process, Task
@@ -8,7 +9,9 @@ from crewai.tools import BaseTool
 
 from quarterdeck.execution.errors import CrewRefused, InputMissing
 from quarterdeck.execution.llms import build_llm
+from quarterdeck.execution.pace import Pace, Paces
 from quarterdeck.execution.patches import apply_patches
+from quarterdeck.execution.structured_output import make_output_model
 from quarterdeck.redaction import SecretsInUse
 from quarterdeck.systems.configuration import Agent, Crew, Step
 from quarterdeck.systems.placeholders import fill_placeholders
@@ -24,6 +27,12 @@ type Tools = Mapping[str, Sequence[Callable[[], BaseTool]]]
 NO_TOOLS: Tools = {}
 EXPECTED_OUTPUT = Step.model_fields["expected_output"].default
 CHECK_TIMEOUT = 60.0
+SAME_IN_CREWAI = {
+    "allow_delegation", "date_format", "inject_date", "max_iter", "max_retry_limit",
+    "prompt_template", "respect_context_window", "response_template", "system_template",
+    "use_system_prompt",
+}  # fmt: skip
+"""Fields of an agent that crewai takes as they are."""
 
 
 def build_crew(
@@ -46,8 +55,9 @@ def build_crew(
     values["description"] = description
     agents = {
         agent.role: build_agent(agent, values, read_secret, tools, verbose=verbose, timeout=timeout)
-        for agent in crew.agents
+        for agent in order_agents(crew)
     }
+    manager = agents.pop(crew.manager.role) if crew.manager else None
     hierarchical = crew.process == "hierarchical"
     manager_llm = crew.manager_llm or crew.agents[0].llm
     return crewai.Crew(
@@ -55,7 +65,10 @@ def build_crew(
         agents=list(agents.values()),
         tasks=build_steps(crew, agents, values),
         process=Process.hierarchical if hierarchical else Process.sequential,
-        manager_llm=build_llm(manager_llm, read_secret, timeout) if hierarchical else None,
+        manager_agent=manager,
+        manager_llm=(
+            build_llm(manager_llm, read_secret, timeout) if hierarchical and not manager else None
+        ),
         verbose=verbose,
         memory=False,
         cache=False,
@@ -63,6 +76,20 @@ def build_crew(
         share_crew=False,
         tracing=False,
     )
+
+
+def make_paces(crew: Crew, built: crewai.Crew) -> Paces:
+    """Of the models that were built for the crew's agents."""
+    own: dict[int, Pace] = {}
+    for agent, made in zip(order_agents(crew), [*built.agents, built.manager_agent], strict=False):
+        if agent.max_rpm and made is not None:
+            own[id(made.llm)] = Pace(agent.max_rpm)
+    return Paces(own, Pace(crew.max_rpm) if crew.max_rpm else None)
+
+
+def order_agents(crew: Crew) -> list[Agent]:
+    """As they are built: those who work, then who manages."""
+    return [*crew.workers, crew.manager] if crew.manager else list(crew.workers)
 
 
 def check_crew(crew: Crew, read_secret: Callable[[str], str], tools: Tools = NO_TOOLS) -> None:
@@ -101,14 +128,17 @@ def build_agent(
         llm=build_llm(agent.llm, read_secret, min(timeout, agent.timeout)),
         tools=[make() for make in tools.get(agent.role, ())],
         max_execution_time=agent.timeout,
-        allow_delegation=False,
         verbose=verbose,
+        **agent.model_dump(include=SAME_IN_CREWAI),
     )
 
 
 def build_steps(crew: Crew, agents: Agents, values: Mapping[str, str]) -> list[Task]:
     if crew.tasks:
-        return [build_step(step, agents, values) for step in crew.tasks]
+        steps: dict[str, Task] = {}
+        for step in crew.tasks:
+            steps[step.name] = build_step(step, agents, steps, values)
+        return list(steps.values())
     request = append_inputs(crew, values)
     if crew.process == "hierarchical":
         return [Task(name="request", description=request, expected_output=EXPECTED_OUTPUT)]
@@ -123,12 +153,27 @@ def build_steps(crew: Crew, agents: Agents, values: Mapping[str, str]) -> list[T
     ]
 
 
-def build_step(step: Step, agents: Agents, values: Mapping[str, str]) -> Task:
+def build_step(
+    step: Step, agents: Agents, before: Mapping[str, Task], values: Mapping[str, str]
+) -> Task:
+    """`before`: the steps before it by name."""
+    agent = agents[step.agent] if step.agent else None
+    named: dict[str, Any] = {}
+    if step.context is not None:
+        named["context"] = [before[name] for name in step.context]
+    if step.guardrail is not None:
+        named["guardrail"] = fill_text(step.guardrail, values)
+    if step.output_schema is not None:
+        named["output_pydantic"] = make_output_model(step.output_schema)
     return Task(
         name=step.name,
         description=fill_text(step.description, values),
         expected_output=fill_text(step.expected_output, values),
-        agent=agents[step.agent] if step.agent else None,
+        agent=agent,
+        async_execution=step.async_execution,
+        markdown=step.markdown,
+        guardrail_max_retries=step.guardrail_max_retries,
+        **named,
     )
 
 

@@ -117,9 +117,13 @@ class Gate:
             logger.warning("The provider refused a call", kind=kind, attempts=attempts, wait=delay)
             if attempts >= MAX_ATTEMPTS or delay >= min(LONGEST_WAIT, self.time_left()):
                 self.stop(self._choose_stop(cause, delay))
-        while delay > 0:
-            self._sleep(min(SLICE, delay))
-            delay -= SLICE
+        self.pause(delay)
+
+    def pause(self, seconds: float) -> None:
+        """Waits, unless the run is over meanwhile: then Stop."""
+        while seconds > 0:
+            self._sleep(min(SLICE, seconds))
+            seconds -= SLICE
             self.check()
 
     def _choose_stop(self, cause: BaseException, delay: float) -> Stop:

@@ -9,8 +9,15 @@ from quarterdeck.execution.crews import Tools
 from quarterdeck.execution.llms import build_llm
 from quarterdeck.execution.run import describe_error, run_crew
 from quarterdeck.redaction import SecretsInUse
-from quarterdeck.systems.configuration import REHEARSAL, Crew, Llm, SystemConfiguration, walk_llms
-from quarterdeck.systems.health_checks import SmokeTask
+from quarterdeck.systems.configuration import (
+    REHEARSAL,
+    Agent,
+    Crew,
+    Llm,
+    SmokeTask,
+    SystemConfiguration,
+    walk_llms,
+)
 
 MODEL_SECONDS = 10.0
 MODELS_AT_ONCE = 32
@@ -97,5 +104,12 @@ def rehearse(crew: Crew) -> Crew:
     """The crew with the stand-in for each of its models."""
     stand_in = Llm(model=REHEARSAL)
     agents = tuple(agent.model_copy(update={"llm": stand_in}) for agent in crew.agents)
-    manager = stand_in if crew.manager_llm else None
-    return crew.model_copy(update={"agents": agents, "manager_llm": manager})
+    manager = crew.manager_agent
+    if isinstance(manager, Agent):
+        manager = manager.model_copy(update={"llm": stand_in})
+    changed = {
+        "agents": agents,
+        "manager_agent": manager,
+        "manager_llm": stand_in if crew.manager_llm else None,
+    }
+    return crew.model_copy(update=changed)

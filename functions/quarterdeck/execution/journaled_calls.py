@@ -15,6 +15,7 @@ from quarterdeck.execution.journal import Journal, current_journal
 from quarterdeck.execution.journal_entry import Entry, decode_answer
 from quarterdeck.execution.journal_key import digest_request
 from quarterdeck.execution.journal_store import Place
+from quarterdeck.execution.pace import wait_turn
 from quarterdeck.execution.request_limits import limit_request
 
 ARGUMENTS = (
@@ -127,6 +128,7 @@ def ask(journal: Journal, asked: Asked, act: Callable[[], Any]) -> Any:
     while True:
         token = asking.set(asked)
         try:
+            wait_turn(asked.llm, journal.gate.pause)
             limit_request(asked.llm, journal.gate.time_left())
             return act()
         except Exception as error:
@@ -140,6 +142,7 @@ async def ask_async(journal: Journal, asked: Asked, act: Callable[[], Awaitable[
     while True:
         token = asking.set(asked)
         try:
+            await asyncio.to_thread(wait_turn, asked.llm, journal.gate.pause)
             limit_request(asked.llm, journal.gate.time_left())
             return await act()
         except Exception as error:

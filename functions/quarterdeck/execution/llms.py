@@ -24,10 +24,9 @@ def build_llm(llm: Llm, read_secret: Callable[[str], str], timeout: float) -> Ba
     if llm.model == REHEARSAL:
         return RehearsalLLM(model=REHEARSAL, provider=REHEARSAL)
     name = llm.model.partition("/")[2]
+    timeout = min(timeout, llm.timeout or timeout)
     options = llm.model_dump(
-        mode="json",
-        include={"base_url", "temperature", "top_p", "max_tokens"},
-        exclude_none=True,
+        mode="json", exclude={"model", "secret", "timeout"}, exclude_defaults=True
     )
     if llm.provider == "bedrock":
         # crewai reads other variables than the one that Lambda sets.

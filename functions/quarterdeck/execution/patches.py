@@ -14,7 +14,9 @@ from crewai.agents.agent_executor import AgentExecutor
 from crewai.llms.base_llm import TOOL_RESULT_CONTEXT_WINDOW_THRESHOLD, BaseLLM
 from crewai.memory.unified_memory import Memory
 from crewai.utilities.converter import Converter, ConverterError
+from crewai.utilities.prompts import Prompts
 
+from quarterdeck.execution.dates import spell_date
 from quarterdeck.execution.journaled_calls import journal_acall, journal_call, note_completion
 from quarterdeck.execution.journaled_memory import KINDS, journal_memory
 
@@ -43,6 +45,7 @@ TOUCHED = (
     "crewai.utilities.converter:Converter.to_json",
     "crewai.utilities.converter:Converter.to_pydantic",
     "crewai.utilities.converter:ConverterError",
+    "crewai.utilities.prompts:Prompts._build_date_block",
 )
 """What an upgrade of crewai must still have; what is reached by inheritance included."""
 
@@ -81,6 +84,8 @@ def apply_patches() -> None:
     for name in KINDS:
         if not hasattr(getattr(Memory, name), "__wrapped__"):
             setattr(Memory, name, journal_memory(getattr(Memory, name)))
+    # `inject_date` reads the clock: a task that goes on after midnight would ask other things.
+    Prompts._build_date_block = build_date_block  # type: ignore[assignment,method-assign]
     # It warns before each call of a model without a token counter that it estimates.
     logging.getLogger("crewai.llms.base_llm").setLevel(logging.ERROR)
 
@@ -153,3 +158,9 @@ def execute_aside(
         future.set_result(task._execute_core(agent, context, tools))
     except BaseException as error:
         future.set_exception(error)
+
+
+def build_date_block(prompts: Prompts) -> str:
+    """As crewai's own, with the date of the task."""
+    agent = prompts.agent
+    return f"\n\nCurrent Date: {spell_date(agent.date_format)}" if agent.inject_date else ""

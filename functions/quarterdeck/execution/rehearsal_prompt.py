@@ -15,6 +15,12 @@ type Message = Mapping[str, Any]
 DIVIDER = re.compile(r"^\s*-{5,}\s*$", re.MULTILINE)
 """What crewai puts between the results of several steps."""
 
+MARKDOWN = (
+    "Your final answer MUST be formatted in Markdown syntax.",
+    "- Use ```language for code blocks",
+)
+"""Where crewai's instructions for a step in Markdown begin and end."""
+
 MATERIAL_WEIGHT, CONTEXT_WEIGHT, TOOL_WEIGHT = 1.0, 1.5, 2.0
 """What others have worked out counts for more than the raw text."""
 
@@ -53,6 +59,7 @@ def read_prompt(messages: Sequence[Message]) -> Prompt:
         task = task.strip().removeprefix(start.strip()).removesuffix(end.strip())
     task, context = cut_context(task)
     task, schema = cut_schema(task)
+    task, _ = cut_between(task, *MARKDOWN)
     task, criteria = cut_between(task, *split_phrase("expected_output"))
     request, material = split_request(task)
     return Prompt(

@@ -1,20 +1,25 @@
 """Runs a crew once, to its outcome."""
 
 import contextvars
+import json
 import time
 from collections.abc import Callable, Mapping
+from datetime import datetime
 
 import crewai
 from crewai import CrewOutput
 
-from quarterdeck.execution.crews import NO_TOOLS, Input, Tools, build_crew
+from quarterdeck.execution.crews import NO_TOOLS, Input, Tools, build_crew, make_paces
+from quarterdeck.execution.dates import keep_date
 from quarterdeck.execution.journal import Journal
 from quarterdeck.execution.journal_store import MemoryStore
+from quarterdeck.execution.pace import keep_paces
 from quarterdeck.execution.steps import StepWatch
 from quarterdeck.execution.stopping import Stop
+from quarterdeck.names import read_clock
 from quarterdeck.redaction import SecretsInUse
 from quarterdeck.systems.configuration import REHEARSAL, Crew
-from quarterdeck.tasks.outcome import Outcome, StepEvent, TaskError
+from quarterdeck.tasks.outcome import Outcome, StepEvent, StepResult, TaskError
 
 LONGEST_MESSAGE = 2000
 
@@ -31,12 +36,15 @@ def run_crew(
     on_event: Callable[[StepEvent], None],
     journal: Journal | None = None,
     tools: Tools = NO_TOOLS,
+    asked_at: datetime | None = None,
 ) -> Outcome:
     """The crew's outcome: succeeded or failed, with the steps that ended and all tokens, once.
 
     `timeout` bounds each request to a model; the deadline of the whole is the caller's. Marked as
     a rehearsal if any model of the crew is the rehearsal model. Holds no value of a secret: errors
     of a provider can name them, and a manager can quote what went wrong with its agents.
+
+    `asked_at` is the date that agents are told; without it, today's.
 
     Calls that the journal holds are not made again; without one, nothing is kept. Stop, if the
     journal's guard or a fault ended the run: with the steps and tokens so far.
@@ -57,18 +65,19 @@ def run_crew(
                 timeout=timeout,
                 tools=tools,
             )
-            output = secrets.scrub(follow_crew(built, watch, journal, secrets.scrub))
+            with keep_date(asked_at or read_clock()), keep_paces(make_paces(crew, built)):
+                output = secrets.scrub(follow_crew(built, watch, journal, secrets.scrub))
         except Exception as raised:
             error = describe_error(raised, secrets)
         except Stop as raised:
             stop = raised
+    steps = tuple(finish_step(step, secrets.scrub) for step in watch.results)
     outcome = Outcome(
         status="failed" if error else "succeeded",
         output=output,
+        data=steps[-1].data if output is not None and steps else None,
         error=error,
-        steps=tuple(
-            step.model_copy(update={"output": secrets.scrub(step.output)}) for step in watch.results
-        ),
+        steps=steps,
         usage=watch.usage,
         duration_ms=round(1000 * (time.monotonic() - started)),
         rehearsal=uses_rehearsal(crew),
@@ -81,9 +90,15 @@ def run_crew(
     return outcome
 
 
+def finish_step(step: StepResult, scrub: Callable[[str], str]) -> StepResult:
+    """Without secrets, and with its answer as data, if that is what the answer is."""
+    output = scrub(step.output)
+    data = json.loads(output) if step.data is not None else None
+    return step.model_copy(update={"output": output, "data": data})
+
+
 def uses_rehearsal(crew: Crew) -> bool:
-    llms = [agent.llm for agent in crew.agents]
-    return any(llm.model == REHEARSAL for llm in (*llms, crew.manager_llm) if llm)
+    return any(llm.model == REHEARSAL for llm in crew.llms)
 
 
 def follow_crew(

@@ -93,9 +93,14 @@ class StepWatch:
         duration = round(1000 * (time.monotonic() - self._started[step_id]))
         with self._lock:
             usage = self._usage[step_id]
-        output = step.payload.raw
+        output = step.payload
+        data = None
+        if output.pydantic is not None:
+            # What crewai had to ask for once more is not in its text yet.
+            output.raw = output.pydantic.model_dump_json()
+            data = output.pydantic.model_dump(mode="json")
         self._results[step_id] = StepResult(
-            name=name, agent=agent, output=output, usage=usage, duration_ms=duration
+            name=name, agent=agent, output=output.raw, data=data, usage=usage, duration_ms=duration
         )
         self._report(StepEnded(step=name, agent=agent, usage=usage, duration_ms=duration))
 

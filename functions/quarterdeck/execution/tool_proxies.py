@@ -30,7 +30,7 @@ def make_proxies(crew: Crew, manifest: Manifest, call: CallTool) -> Tools:
             agent.role: [
                 partial(make_proxy, find_tool(name, manifest), call) for name in agent.tools
             ]
-            for agent in crew.agents
+            for agent in crew.members
         }
     except ToolUnknown as error:
         raise ToolMissing(str(error)) from None

@@ -13,6 +13,7 @@ from quarterdeck.execution.run import run_crew
 from quarterdeck.execution.stopping import Stop
 from quarterdeck.execution.tool_proxies import MakeTools
 from quarterdeck.execution.workspace import Workspace
+from quarterdeck.names import parse_time
 from quarterdeck.observability import logger
 from quarterdeck.systems.store import SystemStore
 from quarterdeck.table import Scope, Table
@@ -112,6 +113,7 @@ class Worker:
             on_event=attempt.record_event,
             journal=journal,
             tools=self.make_tools(crew),
+            asked_at=parse_time(spec.asked_at or state.created_at),
         )
         if unclaimed := journal.unclaimed():
             calls = tuple(sorted({call.name for call in unclaimed}))

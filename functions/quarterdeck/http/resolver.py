@@ -25,11 +25,19 @@ from quarterdeck.observability import logger
 LONGEST_LOGGED = 1000
 
 
+AS_IT_IS = frozenset({"data", "output_schema"})
+"""Fields whose value is JSON of a team's own: null says something there."""
+
+
 def drop_absent(value: Any) -> Any:
     """`value` without the fields that are null: a field without a value is left out."""
     match value:
         case dict():
-            return {k: drop_absent(v) for k, v in value.items() if v is not None}
+            return {
+                name: part if name in AS_IT_IS else drop_absent(part)
+                for name, part in value.items()
+                if part is not None
+            }
         case list():
             return [drop_absent(entry) for entry in value]
     return value

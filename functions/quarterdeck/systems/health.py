@@ -87,8 +87,7 @@ def judge_crew(crew: Crew, missing: set[str], ready: set[str]) -> CrewHealth:
 
 def list_secrets(crew: Crew) -> Iterator[str]:
     """The names of the secrets of its models, once each."""
-    llms = (*(agent.llm for agent in crew.agents), crew.manager_llm)
-    yield from dict.fromkeys(llm.secret for llm in llms if llm and llm.secret)
+    yield from dict.fromkeys(llm.secret for llm in crew.llms if llm.secret)
 
 
 def is_due(shard: int, now: datetime) -> bool:

@@ -73,6 +73,8 @@ class StepResult(Record):
     name: Label
     agent: Label
     output: Text
+    data: dict[str, Any] | None = None
+    """The output as JSON, of a step with an output schema."""
     usage: Usage
     duration_ms: int
 
@@ -110,10 +112,11 @@ class TaskError(Record):
 
 
 class Outcome(Record):
-    """How a task ended. `output`: the last step's. `rehearsal`: the stand-in took part."""
+    """How a task ended. `output`, `data`: the last step's. `rehearsal`: the stand-in took part."""
 
     status: Terminal
     output: Text | None = None
+    data: dict[str, Any] | None = None
     error: TaskError | None = None
     steps: tuple[StepResult, ...] = ()
     usage: Usage = Usage()
@@ -123,4 +126,5 @@ class Outcome(Record):
 
 def summarize_outcome(outcome: Outcome) -> dict[str, Any]:
     """The outcome without the texts that crews write: small enough for any item."""
-    return outcome.model_dump(exclude={"output": True, "steps": {"__all__": {"output"}}})
+    texts = {"output", "data"}
+    return outcome.model_dump(exclude={**dict.fromkeys(texts, True), "steps": {"__all__": texts}})

@@ -74,6 +74,8 @@ class TaskSpec(BaseModel):
     description: str
     inputs: dict[str, str | int | float | bool]
     timeout: int
+    asked_at: str | None = None
+    """When the request was submitted first: a retry tells its agents the same date."""
     retries: tuple[str, ...] = ()
     """The tasks that this one is a retry of: it reads their journals."""
 

@@ -35,11 +35,16 @@ class StepView(BaseModel):
     usage: Usage | None = None
     duration_ms: int | None = None
     output: str | None = None
+    data: dict[str, Any] | None = None
+    """The output as an object, of a step with an output schema."""
 
 
 class Result(BaseModel):
-    output: str
     """Of the last step."""
+
+    output: str
+    data: dict[str, Any] | None = None
+    """The output as an object, if the step has an output schema."""
 
 
 class TaskView(BaseModel):
@@ -132,7 +137,7 @@ class TaskStore:
             scope,
             state,
             steps=[StepView(**step, status="ended") for step in fields["steps"]],
-            result=None if output is None else Result(output=output),
+            result=None if output is None else Result(output=output, data=fields.get("data")),
             **{name: fields.get(name) for name in OUTCOME_FIELDS},
         )
 

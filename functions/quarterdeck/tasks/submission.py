@@ -54,7 +54,12 @@ def accept_task(
     table: Table, blobs: BlobStore, system: System, request: TaskRequest, now: datetime
 ) -> TaskState:
     """A queued task; an error if the system, the crew or the inputs do not allow it."""
-    spec = TaskSpec(description=request.description, inputs=request.inputs, timeout=request.timeout)
+    spec = TaskSpec(
+        description=request.description,
+        inputs=request.inputs,
+        timeout=request.timeout,
+        asked_at=format_time(now),
+    )
     check_system(system)
     check_crew(table, blobs, system, request)
     return enqueue_task(table, blobs, system, spec, request.crew_name, request.priority, now)

@@ -1,0 +1,32 @@
+"""A crew system's configuration: closed models, in which nothing can name code to import."""
+
+from quarterdeck.systems.configuration.agent import MAX_TASK_SECONDS, Agent
+from quarterdeck.systems.configuration.base import Configuration
+from quarterdeck.systems.configuration.crew import MAX_INPUTS, Budget, Crew
+from quarterdeck.systems.configuration.health_checks import HealthChecks, SmokeTask
+from quarterdeck.systems.configuration.llm import REHEARSAL, Llm
+from quarterdeck.systems.configuration.step import Step
+from quarterdeck.systems.configuration.system import (
+    SystemConfiguration,
+    Threshold,
+    walk_llms,
+    walk_tools,
+)
+
+__all__ = [
+    "MAX_INPUTS",
+    "MAX_TASK_SECONDS",
+    "REHEARSAL",
+    "Agent",
+    "Budget",
+    "Configuration",
+    "Crew",
+    "HealthChecks",
+    "Llm",
+    "SmokeTask",
+    "Step",
+    "SystemConfiguration",
+    "Threshold",
+    "walk_llms",
+    "walk_tools",
+]

@@ -1,0 +1,91 @@
+"""Crew systems from files: one YAML each, or a project of CrewAI's template."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from infra.crews.project import Project, find_config, read_project
+from infra.crews.yaml_source import Complaint, Refused, Source, read_yaml
+from quarterdeck.faults import has_faulty_entry, spell_fault
+from quarterdeck.systems.configuration import SystemConfiguration
+
+CREWS = Path("functions/crews")
+
+
+class CrewSystem(NamedTuple):
+    """`place`: its file, or the directory of a project."""
+
+    place: Path
+    configuration: SystemConfiguration
+    body: Mapping[str, Any]
+    """As it is posted."""
+    notes: Sequence[Complaint] = ()
+
+
+def load_systems(places: Iterable[Path]) -> list[CrewSystem]:
+    """All that the files and directories hold; Refused with whatever is wrong with any of them."""
+    systems: list[CrewSystem] = []
+    complaints: list[Complaint] = []
+    for place in places:
+        try:
+            systems += [read_system(part) for part in list_places(place)]
+        except Refused as refused:
+            complaints += refused.complaints
+    complaints += find_rivals(systems)
+    if complaints:
+        raise Refused(complaints)
+    return systems
+
+
+def list_places(place: Path) -> list[Path]:
+    """A project or a file is one; any other directory, those of its YAML files."""
+    if not place.is_dir() or find_config(place):
+        return [place]
+    files = sorted([*place.glob("*.yaml"), *place.glob("*.yml")])
+    if not files:
+        raise Refused([Complaint(place, None, "", "holds no crew system: no *.yaml, no project")])
+    return files
+
+
+def read_system(place: Path) -> CrewSystem:
+    config = find_config(place) if place.is_dir() else None
+    if config:
+        project = read_project(place, config)
+        configuration = validate(place, project.configuration, project)
+        return CrewSystem(place, configuration, project.configuration, project.notes)
+    source = read_yaml(place)
+    return CrewSystem(place, validate(place, source.data, source), source.data)
+
+
+def validate(place: Path, data: Any, origin: Source | Project) -> SystemConfiguration:
+    """The configuration; Refused with each of its faults, where it stands in the files."""
+    try:
+        return SystemConfiguration.model_validate(data)
+    except ValidationError as error:
+        raise Refused(list(explain(place, error, origin))) from None
+
+
+def explain(place: Path, error: ValidationError, origin: Source | Project) -> Iterator[Complaint]:
+    faults = error.errors(include_url=False)
+    locations = [fault["loc"] for fault in faults]
+    for fault in faults:
+        if fault["type"] == "too_short" and has_faulty_entry(fault["loc"], locations):
+            continue
+        named = spell_fault({**fault, "loc": (str(place), *fault["loc"])})
+        field = named.field if fault["loc"] else ""
+        if isinstance(origin, Project):
+            yield origin.complain(fault["loc"], field, named.rule)
+        else:
+            yield Complaint(place, origin.find_line(fault["loc"]), field, named.rule)
+
+
+def find_rivals(systems: Iterable[CrewSystem]) -> Iterator[Complaint]:
+    """Of one name: each would replace the other."""
+    seen: dict[str, Path] = {}
+    for system in systems:
+        name = system.configuration.name
+        if name in seen:
+            yield Complaint(system.place, None, "name", f"'{name}' is that of {seen[name]} as well")
+        seen.setdefault(name, system.place)
