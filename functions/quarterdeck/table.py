@@ -71,7 +71,7 @@ def deployment_key(system_id: str, number: int) -> Key:
 
 
 def crew_version_key(system_id: str, version: int, crew: str) -> Key:
-    return Key(f"SYS#{system_id}", f"CREW#{version:06}#{crew}")
+    return Key(f"SYS#{system_id}", f"CREWS#{version:06}#{crew}")
 
 
 def plan_key(system_id: str, version: int) -> Key:

@@ -158,7 +158,7 @@ FAULTY_SYSTEMS = [
     ),
     (
         systems.system(crews=[systems.crew(agents=[systems.agent(tools=["calculator"] * 2)])]),
-        "crews[0].agents[0].tools",
+        "crews[0].agents[0].tools[1]",
         "the tool 'calculator' stands twice",
     ),
     (
