@@ -16,7 +16,8 @@ class FileAsset(NamedTuple):
 
 class Stack(NamedTuple):
     name: str
-    template: str
+    template_url: str
+    """Where the template is among its files, once they are published."""
     assets: tuple[FileAsset, ...]
     bootstrap_parameter: str | None
     """Where a bootstrapped account keeps its version, if the template reads it: in SSM."""
@@ -46,7 +47,9 @@ def read_stack(
     ]
     return Stack(
         name=artifact["properties"].get("stackName", stack_id),
-        template=(assembly / artifact["properties"]["templateFile"]).read_text(),
+        template_url=spell_url(
+            fill_in(artifact["properties"]["stackTemplateAssetObjectUrl"], account, region), region
+        ),
         assets=tuple(
             asset
             for manifest in manifests
@@ -59,16 +62,22 @@ def read_stack(
 def read_assets(
     assembly: Path, manifest: dict[str, Any], account: str, region: str
 ) -> list[FileAsset]:
-    def fill(text: str) -> str:
-        return text.replace("${AWS::AccountId}", account).replace("${AWS::Region}", region)
-
     return [
         FileAsset(
             path=assembly / file["source"]["path"],
             packaging=file["source"].get("packaging", "file"),
-            bucket=fill(destination["bucketName"]),
-            key=fill(destination["objectKey"]),
+            bucket=fill_in(destination["bucketName"], account, region),
+            key=fill_in(destination["objectKey"], account, region),
         )
         for file in manifest.get("files", {}).values()
         for destination in file["destinations"].values()
     ]
+
+
+def fill_in(text: str, account: str, region: str) -> str:
+    return text.replace("${AWS::AccountId}", account).replace("${AWS::Region}", region)
+
+
+def spell_url(s3_uri: str, region: str) -> str:
+    """`s3://bucket/key` as CloudFormation takes it."""
+    return f"https://s3.{region}.amazonaws.com/{s3_uri.removeprefix('s3://')}"

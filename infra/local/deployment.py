@@ -58,7 +58,8 @@ def create_stack(stack: Stack, cloudformation: Any) -> dict[str, str]:
     try:
         cloudformation.create_stack(
             StackName=stack.name,
-            TemplateBody=stack.template,
+            # Only a template that comes from S3 may be over 51,200 bytes.
+            TemplateURL=stack.template_url,
             Capabilities=["CAPABILITY_NAMED_IAM"],
         )
     except ClientError as error:

@@ -25,7 +25,7 @@ def authenticator(aws: None) -> Iterator[Authenticator]:
 
 def make_key(authenticator: Authenticator, **rest: Any) -> NewKey:
     request = KeyRequest.model_validate({"name": "reader", "scopes": ["read"]} | rest)
-    return authenticator.keys.create(request, read_clock())
+    return authenticator.keys.create(request, ADMIN, read_clock())
 
 
 def ask(header: str | None) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from quarterdeck.names import parse_time, read_clock
 from tests import systems
 from tests.api_calls import call, read_items
 
-FIELDS = {"key_id", "name", "start", "scopes", "created_at", "expires_at"}
+FIELDS = {"key_id", "name", "start", "scopes", "created_at", "created_by", "expires_at"}
 
 
 @pytest.fixture
@@ -97,13 +97,15 @@ def test_a_revoked_key_is_gone(services: Services) -> None:
 
 
 def test_no_key_grants_a_scope_that_it_lacks(services: Services) -> None:
-    clerk = Principal(name="clerk", scopes=("read", "admin"))
+    clerk = Principal(key_id="0123", name="clerk", scopes=("read", "admin"))
     asked = {"name": "x", "scopes": ["read", "run", "operate"]}
     answer = call("POST", "/keys", asked, principal=clerk)
     assert answer.status == 403
     assert answer.json["detail"] == "a key grants no scope that it lacks: run, operate"
     assert read_items() == []
-    assert call("POST", "/keys", asked | {"scopes": ["admin"]}, principal=clerk).status == 201
+    made = call("POST", "/keys", asked | {"scopes": ["admin"]}, principal=clerk)
+    assert (made.status, made.json["created_by"]) == (201, "0123")
+    assert make_key()["created_by"] == "admin"
 
 
 FAULTY_KEYS = [

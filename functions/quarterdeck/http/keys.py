@@ -40,10 +40,11 @@ class KeyList(BaseModel):
     responses=describe_answers(KeyAnswer, status=HTTPStatus.CREATED),
 )
 def create_key(request: KeyRequest) -> Response[KeyAnswer]:
-    principal_of(router).require_grantable(request.scopes)
+    maker = principal_of(router)
+    maker.require_grantable(request.scopes)
     services = services_of(router)
     require_systems(services.systems, request.systems or ())
-    key, view = services.keys.create(request, read_clock())
+    key, view = services.keys.create(request, maker, read_clock())
     return Response(
         status_code=HTTPStatus.CREATED,
         content_type=APPLICATION_JSON,

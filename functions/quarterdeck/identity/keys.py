@@ -44,7 +44,10 @@ class KeyRequest(BaseModel):
 
 
 class KeyView(BaseModel):
-    """`start` is how the key begins; `last_used_at` can be an hour old."""
+    """`start` is how the key begins, `created_by` the id of the key that made it, or `admin`.
+
+    `last_used_at` can be an hour old.
+    """
 
     key_id: str
     name: str
@@ -52,6 +55,7 @@ class KeyView(BaseModel):
     scopes: tuple[KeyScope, ...]
     systems: tuple[str, ...] | None = None
     created_at: str
+    created_by: str
     expires_at: str | None = None
     last_used_at: str | None = None
 
@@ -81,7 +85,7 @@ class KeyStore:
     def __init__(self, table: Table) -> None:
         self.table = table
 
-    def create(self, request: KeyRequest, now: datetime) -> NewKey:
+    def create(self, request: KeyRequest, maker: Principal, now: datetime) -> NewKey:
         """A key that nobody can read again."""
         key, days = generate_key(), request.expires_in_days
         principal = Principal(
@@ -93,7 +97,11 @@ class KeyStore:
         granted = principal.model_dump(exclude_none=True)
         if days is not None:
             granted["expires_at"] = int((now + timedelta(days=days)).timestamp())
-        shown = granted | {"start": key[:SHOWN_CHARACTERS], "created_at": format_time(now)}
+        shown = granted | {
+            "start": key[:SHOWN_CHARACTERS],
+            "created_at": format_time(now),
+            "created_by": maker.mark,
+        }
         digest = digest_key(key)
         self.table.write(
             Put(access_key(digest), granted, [Absent()]),

@@ -22,6 +22,11 @@ class Principal(BaseModel):
     systems: tuple[str, ...] | None = None
     """None: every system of the environment."""
 
+    @property
+    def mark(self) -> str:
+        """What logs and records call the key: its id, or `admin`."""
+        return self.key_id or self.name
+
     def require_scope(self, scope: KeyScope) -> None:
         if scope not in self.scopes:
             raise Forbidden(f"this needs a key with the scope '{scope}'")
@@ -55,7 +60,7 @@ def pack_principal(principal: Principal) -> dict[str, str]:
     """The authorizer's context: flat text is all that API Gateway passes on, and logs."""
     return {
         "principal": principal.model_dump_json(),
-        "key_id": principal.key_id or principal.name,
+        "key_id": principal.mark,
     }
 
 

@@ -10,15 +10,16 @@ from infra.local.assembly import FileAsset, read_stacks
 def write_assembly(directory: Path, artifacts: dict[str, Any], files: dict[str, Any]) -> None:
     (directory / "manifest.json").write_text(json.dumps({"artifacts": artifacts}))
     (directory / "Service.assets.json").write_text(json.dumps({"files": files}))
-    for name in ("Data", "Service"):
-        (directory / f"{name}.template.json").write_text(json.dumps({"Description": name}))
 
 
 def make_stack(name: str, *dependencies: str, **properties: str) -> dict[str, Any]:
     return {
         "type": "aws:cloudformation:stack",
         "dependencies": list(dependencies),
-        "properties": {"templateFile": f"{name}.template.json", **properties},
+        "properties": {
+            "stackTemplateAssetObjectUrl": f"s3://assets-${{AWS::AccountId}}/{name}.json",
+            **properties,
+        },
     }
 
 
@@ -51,7 +52,9 @@ def test_stacks_come_after_those_they_depend_on_with_their_files(tmp_path: Path)
     data, service = read_stacks(tmp_path, "123456789012", "eu-west-1")
     assert (data.name, data.bootstrap_parameter, data.assets) == ("Data", "/cdk/version", ())
     assert service.name == "Quarterdeck-Service"
-    assert json.loads(service.template) == {"Description": "Service"}
+    assert service.template_url == (
+        "https://s3.eu-west-1.amazonaws.com/assets-123456789012/Service.json"
+    )
     assert service.assets == (
         FileAsset(tmp_path / "asset.abc.zip", "file", "assets-123456789012-eu-west-1", "abc.zip"),
     )
