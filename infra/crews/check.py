@@ -31,9 +31,8 @@ def main(arguments: Sequence[str]) -> int:
 
 def build_crews(system: CrewSystem) -> Iterator[Complaint]:
     """A complaint for each crew that crewai refuses."""
-    from quarterdeck.process import prepare_process
-
     from quarterdeck.execution.workspace import Workspace
+    from quarterdeck.process import prepare_process
 
     os.environ.setdefault("AWS_REGION", REGION)
     with Workspace().open_for("check"):
