@@ -151,7 +151,8 @@ class FakeDynamoDB:
             elif pk in self.items:
                 self.items[pk].pop(sk, None)
         for old, new in changes:
-            self.on_change(old, new)
+            if old or new:
+                self.on_change(old, new)
 
     def query(self, **request: Any) -> Any:
         parts = KEY_CONDITION.fullmatch(request["KeyConditionExpression"])

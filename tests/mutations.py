@@ -3,14 +3,9 @@
 `hunt` looks for a trial of `tests.task_races` that tells the difference.
 """
 
-import ast
-import importlib
-import inspect
-import itertools
 import random
 import sys
-import textwrap
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -21,7 +16,7 @@ from quarterdeck.table import Condition, Scope, Write
 from quarterdeck.tasks import transitions
 from quarterdeck.tasks.outcome import Outcome
 from quarterdeck.tasks.states import QueueEntry, TaskState
-from tests.task_races import STARTS, Stage, list_trials
+from tests.task_races import Failure, Race, Stage, list_trials
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 SCOPE = Scope("s", 1)
@@ -80,7 +75,7 @@ class Guard:
         return f"{self.function}: {self.item} {self.kind}({self.attribute})"
 
 
-def list_guards() -> Iterator[Guard]:
+def list_guards() -> list[Guard]:
     """Every condition that a transition makes, once."""
     seen: set[Guard] = set()
     for function, samples in SAMPLES.items():
@@ -88,7 +83,7 @@ def list_guards() -> Iterator[Guard]:
             for write in list_writes(getattr(transitions, function)(*arguments)):
                 for condition in write.conditions:
                     seen.add(find_guard(function, write, condition))
-    yield from sorted(seen, key=str)
+    return sorted(seen, key=str)
 
 
 def list_writes(made: Any) -> list[Write]:
@@ -128,54 +123,27 @@ def weaken(original: Callable[..., Any], name: str, drop: set[Guard]) -> Callabl
     return weakened
 
 
-@dataclass(frozen=True)
-class Edit:
-    """A function's source with one piece of text in place of another; `steps` run it."""
+def hunt(steps: Collection[str], starts: Collection[str], rule: str = "") -> str | None:
+    """A trial of these steps, from one of `starts`, that breaks a rule, or this one; None if none.
 
-    where: str
-    """`module:function` or `module:Class.method`, below quarterdeck."""
-    old: str
-    new: str
-    steps: tuple[str, ...]
-
-    def __str__(self) -> str:
-        return f"{self.where}: {self.old!r} -> {self.new!r}"
-
-
-@contextmanager
-def edited(edit: Edit) -> Iterator[None]:
-    """The code as it would be with the edit; an edit that no longer applies is an error."""
-    module_name, _, path = edit.where.partition(":")
-    module = importlib.import_module(f"quarterdeck.{module_name}")
-    *holders, name = path.split(".")
-    holder: Any = getattr(module, holders[0]) if holders else module
-    original = getattr(holder, name)
-    source = textwrap.dedent(inspect.getsource(original))
-    if source.count(edit.old) != 1:
-        raise LookupError(f"{edit.where} has {edit.old!r} {source.count(edit.old)} times")
-    namespace = vars(module)
-    compiled = compile(ast.parse(source.replace(edit.old, edit.new)), module.__file__ or "", "exec")
-    made: dict[str, Any] = {}
-    exec(compiled, namespace, made)
-    with ExitStack() as patches:
-        for other in [holder, *sys.modules.values()]:
-            if getattr(other, name, None) is original:
-                patches.enter_context(patch.object(other, name, made[name]))
-        yield
-
-
-def hunt(steps: Collection[str], most: int = 4000) -> str | None:
-    """A trial of these steps that breaks a rule, and which; None after so many variants."""
+    What the code raises for the want of a guard counts as well.
+    """
     trials = [trial for trial in list_trials() if trial.step in steps]
     random.Random(1).shuffle(trials)
-    tried = 0
-    for batch in itertools.batched(trials, 8, strict=False):
-        for start in STARTS:
+    broken = (text for start in starts for text in try_all(start, trials) if rule in text)
+    return next(broken, None)
+
+
+def try_all(start: str, trials: Iterable[Race | Failure]) -> Iterator[str]:
+    """What breaks, on the way to the start or in a trial."""
+    try:
+        stage = Stage(start)
+    except Exception as broken:
+        yield f"{start}: {broken}"
+        return
+    with stage:
+        for trial in trials:
             try:
-                with Stage(start) as stage:
-                    tried += sum(stage.run(trial) for trial in batch)
+                stage.run(trial)
             except Exception as broken:
-                return f"{start}, one of {batch}: {broken}"
-        if tried > most:
-            break
-    return None
+                yield f"{start}, {trial}: {broken}"

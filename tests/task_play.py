@@ -56,17 +56,30 @@ class Play:
         self._known: dict[int, Any] = {}
         self._broken = False
 
-    def submit(self, plan: Plan = SMOOTH, crew: str = "one", priority: str = "high") -> None:
+    def submit(
+        self,
+        plan: Plan = SMOOTH,
+        crew: str = "one",
+        priority: str = "high",
+        known_id: str | None = None,
+    ) -> None:
+        """With `known_id` the id that is drawn is another task's."""
         world = self.world
         request = TaskRequest.model_validate(
             {"description": "x", "crew_name": crew, "priority": priority}
         )
 
         def act(actor: Actor) -> None:
-            accept_task(world.table, world.blobs, world.system, request, actor.clock())
+            actor.known_id = known_id
+            with suppress(ConditionFailed):
+                accept_task(world.table, world.blobs, world.system, request, actor.clock())
             admit_for(world.table, world.queue, world.scope, crew, actor.clock)
 
         self._let("api", act, plan)
+
+    def submit_known(self, plan: Plan = SMOOTH) -> None:
+        if self.watch.states:
+            self.submit(plan, known_id=next(iter(self.watch.states)))
 
     def admit(self, plan: Plan = SMOOTH, crew: str = "one") -> None:
         world = self.world
@@ -219,7 +232,11 @@ class Play:
         items = self._read_items()
         if not self.in_memory:
             self.watch.states = {i["task_id"]: i for i in items if i["sk"] == "STATE"}
-        wrong = [*self.world.violations, *check_everything(self.world.scope, items)]
+        wrong = [
+            *self.world.violations,
+            *self.watch.check_messages(),
+            *check_everything(self.world.scope, items),
+        ]
         self._broken = self._broken or bool(wrong)
         assert not wrong, "\n".join(wrong)
 
@@ -237,7 +254,8 @@ class Play:
         assert not world.paused
         now, items = world.now, {pk: dict(kept) for pk, kept in self.client.items.items()}
         holders: list[Any] = [
-            *(world.violations, world.cancel_asked, world.cancelled, world.queue.messages),
+            *(world.violations, world.cancel_asked, world.cancelled),
+            *(world.queue.messages, world.queue.told_at, watch.changed_at, watch.dispatched_by),
             *(watch.queued_at, watch.states, watch.losses, watch.recorded),
             *(self.attempts, self._owned),
         ]

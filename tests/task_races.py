@@ -35,7 +35,7 @@ def lose(play: Play) -> None:
     play.advance(121)
 
 
-def lose_again(play: Play) -> None:
+def run_again(play: Play) -> None:
     play.scale(1)
     play.submit()
     for _ in range(2):
@@ -43,6 +43,10 @@ def lose_again(play: Play) -> None:
         play.advance(121)
         play.monitor()
     play.deliver()
+
+
+def lose_again(play: Play) -> None:
+    run_again(play)
     play.advance(121)
 
 
@@ -61,6 +65,7 @@ STARTS: dict[str, Start] = {
     "running": run,
     "cancelling": then(run, lambda play: play.cancel(number=-1)),
     "lost": lose,
+    "running for the third time": run_again,
     "lost for the third time": lose_again,
     "lost and cancelling": then(lose_again, lambda play: play.cancel()),
     "reaped": then(lose, lambda play: play.monitor()),
@@ -75,6 +80,7 @@ STARTS: dict[str, Start] = {
 
 STEPS: dict[str, Step] = {
     "submit": lambda play, plan: play.submit(plan),
+    "submit known": lambda play, plan: play.submit_known(plan),
     "admit": lambda play, plan: play.admit(plan),
     "deliver": lambda play, plan: play.deliver(plan),
     "deliver first": lambda play, plan: play.deliver(plan, -1),
@@ -96,6 +102,7 @@ MEANWHILE: dict[str, tuple[str, ...]] = {
     **{name: (name,) for name in STEPS},
     "deliver, hand on": ("deliver first", "hand on"),
     "deliver, put off": ("deliver first", "put off"),
+    "admit, deliver, put off": ("admit", "deliver", "put off"),
     "deliver, finish": ("deliver first", "finish"),
     "hand on, deliver": ("hand on", "deliver"),
     "put off, cancel": ("put off", "cancel first"),

@@ -38,6 +38,10 @@ class Watch:
         self.world = world
         self.queued_at: dict[tuple[str, str], int] = {}
         self.states: dict[str, Item] = {}
+        self.changed_at: dict[str, int] = {}
+        """When a task's status or epoch last changed."""
+        self.dispatched_by: dict[str, tuple[Actor, int]] = {}
+        """Who made a task `dispatched`, or is to send its message again, and when."""
         self.losses: Counter[str] = Counter()
         self.recorded: set[str] = set()
 
@@ -92,10 +96,17 @@ class Watch:
         self.expect(CHANGES.get(step) == grown, "no such transition", step, grown)
         if actor := self.world.current:
             self._see_step(actor, old, new)
+        if step[0] != step[1] or grown:
+            self.changed_at[new["task_id"]] = self.world.tick
 
     def _see_step(self, actor: Actor, old: Item, new: Item) -> None:
         if old["status"] == "running":
             self._see_running_changed(actor, old, new)
+        if new["status"] == "dispatched":
+            self.dispatched_by[new["task_id"]] = actor, self.world.tick
+        if actor.role == "monitor" and old["status"] in HOLDS_SLOT:
+            seen = self.changed_at.get(old["task_id"], 0) <= actor.state_read
+            self.expect(seen, "settled another turn than was read", old, new)
         if (old["status"], new["status"]) == ("dispatched", "dispatched"):
             due = old["lease_expires_at"] < format_time(actor.clock())
             # Two monitors at once may both send: the worker takes one message.
@@ -108,6 +119,8 @@ class Watch:
             self.expect(asked, "cancelled though nobody asked", new)
 
     def _see_running_changed(self, actor: Actor, old: Item, new: Item) -> None:
+        passed_over = new["status"] not in {"running", "cancelled"} and old.get("cancel_requested")
+        self.expect(not passed_over, "a cancel was passed over", old, new)
         match actor.role:
             case "api":
                 changed = {
@@ -120,15 +133,19 @@ class Watch:
                     == (old["task_id"], old["epoch"])
                 )
                 self.expect(own, "a stale worker changed a state", old, new)
-                refused = old.get("cancel_requested") and new["status"] not in {
-                    "running",
-                    "cancelled",
-                }
-                self.expect(not refused, "a cancel was passed over", old, new)
             case "monitor":
                 lost = old["lease_expires_at"] < format_time(actor.clock())
                 self.expect(lost, "taken from a worker that lives", old, new)
                 self._see_loss(old["task_id"], new)
+
+    def check_messages(self) -> Iterator[str]:
+        """Whoever dispatched a task, and was spared, has sent its message."""
+        told_at = self.world.queue.told_at
+        for task_id, (actor, moment) in self.dispatched_by.items():
+            state = self.states[task_id]
+            told = told_at.get((task_id, state["epoch"]), 0) >= moment
+            if state["status"] == "dispatched" and actor.spared and not told:
+                yield f"dispatched, and no message says so: {state}"
 
     def _see_loss(self, task_id: str, new: Item) -> None:
         self.losses[task_id] += 1

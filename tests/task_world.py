@@ -25,7 +25,7 @@ from quarterdeck.systems.store import SystemStore
 from quarterdeck.table import CONFLICT_ATTEMPTS, Table
 from quarterdeck.tasks import attempt, upkeep
 from quarterdeck.tasks.attempt import Attempt
-from quarterdeck.tasks.queue import Queue, WorkMessage
+from quarterdeck.tasks.queue import Queue, TaskMessage, WorkMessage
 from tests import systems
 from tests.faults import Conflict, Crash, FaultyDynamoDB, LostAnswer, Unreachable
 
@@ -74,7 +74,8 @@ class Sent(NamedTuple):
 class Actor:
     """One call of a service; in a thread of its own if it is to pause, which runs when it is let.
 
-    `attempt` is whose worker it is; `queue_read` when it last looked into the queue.
+    `attempt` is whose worker it is; `queue_read` and `state_read` are when it last looked into the
+    queue and at a state; with `known_id` each id that it draws is one that is taken.
     """
 
     world: "World"
@@ -85,12 +86,19 @@ class Actor:
     calls: int = 0
     effects: int = 0
     queue_read: int = 0
+    state_read: int = 0
+    known_id: str | None = None
     pause_at: int | None = None
     doomed: bool = False
     done: bool = False
     fault: BaseException | None = None
     go: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     thread: threading.Thread | None = None
+
+    @property
+    def spared(self) -> bool:
+        """It is done, and no fault kept it from anything."""
+        return self.done and not self.doomed and self.plan.fault is None
 
     def clock(self) -> datetime:
         if self.attempt:
@@ -182,6 +190,8 @@ class Bag(Queue[WorkMessage]):
     def __init__(self, world: "World") -> None:
         self.world = world
         self.messages: list[Sent] = []
+        self.told_at: dict[tuple[str, int], int] = {}
+        """When a task's message with this epoch was last sent."""
 
     def send(self, message: WorkMessage, delay_s: int = 0) -> None:
         actor = self.world.current
@@ -192,6 +202,8 @@ class Bag(Queue[WorkMessage]):
         with suppress(Conflict):
             actor.before_effect()
         self.messages.append(sent)
+        if isinstance(message, TaskMessage):
+            self.told_at[message.task_id, message.epoch] = self.world.tick
         try:
             actor.after_effect()
         except LostAnswer:
@@ -231,7 +243,10 @@ class World:
         ids = (hashlib.sha256(bytes(divmod(n, 256))).hexdigest()[:24] for n in range(65536))
         quiet = SimpleNamespace(sleep=lambda seconds: None)
         enter = self.patches.enter_context
-        enter(patch.object(names, "secrets", SimpleNamespace(token_hex=lambda size: next(ids))))
+        draw = SimpleNamespace(
+            token_hex=lambda size: (self.current and self.current.known_id) or next(ids)
+        )
+        enter(patch.object(names, "secrets", draw))
         enter(patch.object(table_module, "time", quiet))
         for level in ("debug", "info", "warning"):
             enter(patch.object(logger, level, lambda *_, **__: None))
@@ -258,6 +273,8 @@ class World:
         self.tick += 1
         if self.current and operation == "query" and "QUEUE#" in str(request):
             self.current.queue_read = self.tick
+        if self.current and operation == "get_item" and "'STATE'" in str(request):
+            self.current.state_read = self.tick
 
     def _before_write(self) -> None:
         if self.current:

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -113,6 +114,15 @@ def test_a_lost_lease_stops_the_next_call() -> None:
         raise ConditionFailed([])
 
     with hold(FakeAttempt(refuse)) as lease:
+        wait_for(lambda: read_reason(lease) == "lease_lost")
+
+
+def test_a_lease_that_cannot_be_kept_stops_the_next_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> bool:
+        raise OSError("network")
+
+    monkeypatch.setattr("quarterdeck.execution.lease.LEASE", timedelta(seconds=0.05))
+    with hold(FakeAttempt(fail)) as lease:
         wait_for(lambda: read_reason(lease) == "lease_lost")
 
 

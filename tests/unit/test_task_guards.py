@@ -1,93 +1,147 @@
-"""Each guard of a task's life is needed: without it a trial breaks a rule. A part of make prove."""
+"""Each guard of a task's life is needed: without it a trial breaks a rule. A part of make prove.
+
+That no trial breaks a rule as long as nothing is taken out is `test_task_races`.
+"""
 
 import os
 
 import pytest
 
-from tests.mutations import Edit
+from tests.edits import Edit, edited
+from tests.mutations import Guard, hunt, list_guards, without
 
 pytestmark = pytest.mark.skipif(
     not os.environ.get("QUARTERDECK_PROVE"), reason="a part of make prove"
 )
 
-# {transition: the steps of a trial that are to meet others in it}
-STEPS: dict[str, tuple[str, ...]] = {
-    "submit_task": ("submit",),
-    "dispatch_task": ("admit", "monitor"),
-    "resend_task": ("monitor", "monitor ahead"),
-    "claim_task": ("deliver", "deliver first"),
-    "beat_task": ("beat",),
-    "continue_task": ("hand on", "hand on first"),
-    "postpone_task": ("put off", "put off first"),
-    "ripen_task": ("admit", "monitor"),
-    "requeue_task": ("monitor", "monitor ahead"),
-    "request_cancel": ("cancel", "cancel first"),
-    "finish_task": ("finish", "finish first"),
-    "bury_task": ("monitor",),
-    "cancel_task": ("cancel", "cancel first"),
+ONE_END = "END is put once"
+
+# {transition: the steps of a trial that are to meet others in it, and where they begin}
+STAGES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "submit_task": (("submit known",), ("dispatched",)),
+    "dispatch_task": (("admit",), ("queued", "due again")),
+    "resend_task": (("monitor ahead", "monitor"), ("undelivered",)),
+    "claim_task": (("deliver",), ("handed on",)),
+    "beat_task": (("beat",), ("handed on",)),
+    "continue_task": (("hand on", "hand on first"), ("handed on", "running")),
+    "postpone_task": (("put off", "put off first"), ("handed on", "running")),
+    "ripen_task": (("admit",), ("due again",)),
+    "requeue_task": (("monitor ahead",), ("running", "lost")),
+    "request_cancel": (("cancel", "cancel first"), ("running",)),
+    "finish_task": (("finish", "finish first"), ("handed on", "running")),
+    "bury_task": (("monitor ahead",), ("running for the third time", "lost for the third time")),
+    "cancel_task": (("cancel", "cancel first"), ("handed on", "put off", "due again", "queued")),
 }
 
-FINISHING = ("finish", "finish first")
-HANDING_ON = ("hand on", "hand on first")
-PUTTING_OFF = ("put off", "put off first")
-CANCELLING = ("cancel", "cancel first")
-DELIVERING = ("deliver", "deliver first")
-MONITORING = ("monitor", "monitor ahead")
-ADMITTING = ("admit", "submit")
-
+# (where, old, new, the transition that trials are to meet others in)
 EDITS = [
-    Edit("tasks.admission:has_free_slot", "<", "<=", ADMITTING),
-    Edit(
+    (
         "tasks.admission:admit_tasks",
         "refusals += ripen_due(table, scope, crew, clock())",
         "pass",
-        ADMITTING,
+        "dispatch_task",
     ),
-    Edit(
-        "tasks.admission:admit_tasks", "entry.task_id, entry.epoch)", "entry.task_id, 7)", ADMITTING
+    (
+        "tasks.admission:admit_tasks",
+        "entry.task_id, entry.epoch)",
+        "entry.task_id, 7)",
+        "dispatch_task",
     ),
-    Edit("tasks.attempt:claim", "generate_id()", "'same'", DELIVERING),
-    Edit(
+    ("tasks.attempt:claim", "generate_id()", "'same'", "claim_task"),
+    (
         "tasks.attempt:Attempt.end",
         'outcome.status != "cancelled" and self._yield_to_cancel(outcome, ran_ms)',
         "False",
-        FINISHING,
+        "finish_task",
     ),
-    Edit(
+    (
         "tasks.attempt:Attempt._yield_to_cancel",
         "self.state.epoch, True",
         "now.epoch, True",
-        FINISHING,
+        "finish_task",
     ),
-    Edit(
+    (
         "tasks.upkeep:Upkeep._settle",
         "state.lease_expires_at >= format_time(self.clock())",
         "False",
-        MONITORING,
+        "requeue_task",
     ),
-    Edit("tasks.upkeep:Upkeep._settle", 'if state.status == "dispatched":', "if True:", MONITORING),
-    Edit(
+    (
+        "tasks.upkeep:Upkeep._settle",
+        'if state.status == "dispatched":',
+        "if True:",
+        "requeue_task",
+    ),
+    (
         "tasks.upkeep:Upkeep._settle",
         "send_task(self.queue, scope, task_id, state.epoch)",
         "pass",
-        MONITORING,
+        "requeue_task",
     ),
-    Edit("tasks.upkeep:judge_lost", "if state.cancel_requested:", "if False:", MONITORING),
-    Edit("tasks.upkeep:judge_lost", "crashes < MAX_CRASHES", "True", MONITORING),
-    Edit(
-        "tasks.upkeep:judge_lost", "crashes < MAX_CRASHES", "crashes < MAX_CRASHES - 1", MONITORING
+    ("tasks.upkeep:judge_lost", "if state.cancel_requested:", "if False:", "requeue_task"),
+    ("tasks.upkeep:judge_lost", "crashes < MAX_CRASHES", "True", "requeue_task"),
+    (
+        "tasks.upkeep:judge_lost",
+        "crashes < MAX_CRASHES",
+        "crashes < MAX_CRASHES - 1",
+        "requeue_task",
     ),
-    Edit("tasks.ending:stop_task", "if state.status in TERMINAL:", "if False:", CANCELLING),
-    Edit("tasks.ending:stop_task", 'if state.status == "running":', "if False:", CANCELLING),
-    Edit("tasks.transitions:cancel_task", ", bump=True", "", CANCELLING),
-    Edit("tasks.transitions:end_task", "if state.status in HOLDS_SLOT", "if True", CANCELLING),
-    Edit("tasks.transitions:end_task", '[*LEASE_KEYS, "not_before"]', "[]", FINISHING),
-    Edit("tasks.transitions:requeue_task", "remove=LEASE_KEYS", "remove=()", MONITORING),
-    Edit("tasks.transitions:postpone_task", "remove=LEASE_KEYS", "remove=()", PUTTING_OFF),
-    Edit("tasks.transitions:requeue_task", "        put_in_queue(scope, state),\n", "", MONITORING),
-    Edit("tasks.transitions:requeue_task", "        free_slot(scope, state),\n", "", MONITORING),
-    Edit("tasks.transitions:postpone_task", "        free_slot(scope, state),\n", "", PUTTING_OFF),
-    Edit("tasks.transitions:claim_task", "state.epoch + 1", "state.epoch", DELIVERING),
-    Edit("tasks.transitions:ripen_task", 'remove=["not_before"]', 'remove=["nothing"]', ADMITTING),
-    Edit("table:is_done", "return bool(wanted) and", "return bool(wanted) or", DELIVERING),
+    ("tasks.ending:stop_task", "if state.status in TERMINAL:", "if False:", "cancel_task"),
+    ("tasks.ending:stop_task", 'if state.status == "running":', "if False:", "cancel_task"),
+    ("tasks.transitions:cancel_task", ", bump=True", "", "cancel_task"),
+    ("tasks.transitions:end_task", "if state.status in HOLDS_SLOT", "if True", "cancel_task"),
+    ("tasks.transitions:end_task", '[*LEASE_KEYS, "not_before"]', "[]", "finish_task"),
+    ("tasks.transitions:requeue_task", "remove=LEASE_KEYS", "remove=()", "requeue_task"),
+    ("tasks.transitions:postpone_task", "remove=LEASE_KEYS", "remove=()", "postpone_task"),
+    (
+        "tasks.transitions:requeue_task",
+        "        put_in_queue(scope, state),\n",
+        "",
+        "requeue_task",
+    ),
+    ("tasks.transitions:requeue_task", "        free_slot(scope, state),\n", "", "requeue_task"),
+    ("tasks.transitions:postpone_task", "        free_slot(scope, state),\n", "", "postpone_task"),
+    ("tasks.transitions:claim_task", "state.epoch + 1", "state.epoch", "claim_task"),
+    (
+        "tasks.transitions:ripen_task",
+        'remove=["not_before"]',
+        'remove=["nothing"]',
+        "dispatch_task",
+    ),
+    ("table:is_done", "return bool(wanted) and", "return bool(wanted) or", "claim_task"),
 ]
+
+
+@pytest.mark.parametrize("guard", [g for g in list_guards() if g.item != "END"], ids=str)
+def test_without_it_a_trial_breaks_a_rule(guard: Guard) -> None:
+    with without(guard):
+        assert hunt(*STAGES[guard.function])
+
+
+@pytest.mark.parametrize(
+    ("edit", "stage"), [(Edit(*what), stage) for *what, stage in EDITS], ids=str
+)
+def test_with_it_a_trial_breaks_a_rule(edit: Edit, stage: str) -> None:
+    with edited(edit):
+        assert hunt(*STAGES[stage])
+
+
+@pytest.mark.parametrize(
+    ("function", "step", "start"),
+    [
+        ("finish_task", "finish", "ended"),
+        ("bury_task", "monitor", "lost for the third time"),
+        ("cancel_task", "cancel", "dispatched"),
+    ],
+)
+def test_a_task_ends_once_even_if_its_state_says_nothing(
+    function: str, step: str, start: str
+) -> None:
+    """END guards what the conditions on STATE guard already: the last line, tried without them."""
+    guards = [guard for guard in list_guards() if guard.function == function]
+    state = [guard for guard in guards if guard.item == "STATE"]
+    with without(*state):
+        assert hunt([step], [start])
+        assert not hunt([step], [start], ONE_END)
+    with without(*guards):
+        assert hunt([step], [start], ONE_END)

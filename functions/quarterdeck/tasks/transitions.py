@@ -17,7 +17,6 @@ from quarterdeck.table import (
     Condition,
     Delete,
     Equals,
-    Present,
     Put,
     Scope,
     Unset,
@@ -45,7 +44,7 @@ def submit_task(
     stored = state.model_dump(exclude_none=True, exclude={"cancel_requested"})
     return [
         Put(scope.state_key(task_id), stored | scope.by_time(task_id, created), [Absent()]),
-        Put(scope.spec_key(task_id), dict(spec), [Absent()]),
+        Put(scope.spec_key(task_id), dict(spec)),
         Put(scope.registry_key(task_id, created), {"crew_name": crew}),
         put_in_queue(scope, state),
         count_arrival(scope, crew, created),
@@ -61,7 +60,7 @@ def dispatch_task(scope: Scope, entry: QueueEntry, now: datetime) -> list[Write]
             {"running": 1},
             conditions=[Below("running", "capacity")],
         ),
-        Delete(scope.queue_key(entry.crew_name, entry.rank, entry.task_id), [Present()]),
+        Delete(scope.queue_key(entry.crew_name, entry.rank, entry.task_id)),
         Update(
             scope.state_key(entry.task_id),
             {
@@ -77,7 +76,8 @@ def dispatch_task(scope: Scope, entry: QueueEntry, now: datetime) -> list[Write]
 
 def resend_task(scope: Scope, state: TaskState, now: datetime) -> Update:
     """dispatched -> dispatched: the message is due again after another ten minutes."""
-    return change_state(scope, state, lease_index(state.task_id, now + RESEND_AFTER))
+    lease = lease_index(state.task_id, now + RESEND_AFTER)
+    return change_state(scope, state, lease, same_status(state))
 
 
 def claim_task(scope: Scope, state: TaskState, worker: str, now: datetime) -> Update:
@@ -93,13 +93,13 @@ def claim_task(scope: Scope, state: TaskState, worker: str, now: datetime) -> Up
         "beat_ms": 0,
         **lease_index(state.task_id, now + LEASE),
     }
-    return change_state(scope, state, claimed)
+    return change_state(scope, state, claimed, same_status(state))
 
 
 def beat_task(scope: Scope, state: TaskState, attempt_ms: int, now: datetime) -> Update:
     """running -> running: the lease goes on, `attempt_ms` after the claim."""
     beat = {"beat_ms": attempt_ms, **lease_index(state.task_id, now + LEASE)}
-    return change_state(scope, state, beat)
+    return change_state(scope, state, beat, same_status(state))
 
 
 def continue_task(scope: Scope, state: TaskState, attempt_ms: int, now: datetime) -> Update:
@@ -111,7 +111,7 @@ def continue_task(scope: Scope, state: TaskState, attempt_ms: int, now: datetime
         "continuations": state.continuations + 1,
         **lease_index(state.task_id, now + RESEND_AFTER),
     }
-    return change_state(scope, state, continued, conditions=[UNCANCELLED])
+    return change_state(scope, state, continued, [*same_status(state), UNCANCELLED])
 
 
 def postpone_task(
@@ -127,7 +127,7 @@ def postpone_task(
     }
     entry = QueueEntry(state.crew_name, state.rank, state.task_id, state.epoch)
     return [
-        change_state(scope, state, changes, remove=LEASE_KEYS, conditions=[UNCANCELLED]),
+        change_state(scope, state, changes, [*same_status(state), UNCANCELLED], remove=LEASE_KEYS),
         Put(
             scope.later_key(state.crew_name, format_time(not_before), state.task_id),
             entry._asdict(),
@@ -140,7 +140,7 @@ def ripen_task(scope: Scope, entry: QueueEntry, not_before: str) -> list[Write]:
     """queued -> queued: its time has come, and it takes its old place among the others."""
     key = scope.queue_key(entry.crew_name, entry.rank, entry.task_id)
     return [
-        Delete(scope.later_key(entry.crew_name, not_before, entry.task_id), [Present()]),
+        Delete(scope.later_key(entry.crew_name, not_before, entry.task_id)),
         Put(key, entry._asdict()),
         Update(
             scope.state_key(entry.task_id),
@@ -162,9 +162,7 @@ def requeue_task(scope: Scope, state: TaskState, calls: int) -> list[Write]:
         "calls_at_crash": calls,
     }
     return [
-        change_state(
-            scope, state, changes, remove=LEASE_KEYS, conditions=[UNCANCELLED, *same_lease(state)]
-        ),
+        change_state(scope, state, changes, [*same_lease(state), UNCANCELLED], remove=LEASE_KEYS),
         put_in_queue(scope, state),
         free_slot(scope, state),
     ]
@@ -177,14 +175,15 @@ def count_crashes(state: TaskState, calls: int) -> int:
 
 def request_cancel(scope: Scope, state: TaskState) -> Update:
     """running -> running, flagged: its worker ends it at the next call, or the reaper does."""
-    return change_state(scope, state, {"cancel_requested": True})
+    running = [Equals("status", "running")]  # Whichever worker has it by now.
+    return change_state(scope, state, {"cancel_requested": True}, running)
 
 
 def finish_task(
     scope: Scope, state: TaskState, outcome: Outcome, document: Mapping[str, Any], now: datetime
 ) -> list[Write]:
     """running -> terminal, by its worker. A task whose cancel was asked for ends as cancelled."""
-    conditions = [] if outcome.status == "cancelled" else [UNCANCELLED]
+    conditions = [*same_status(state), *same_flag(outcome)]
     return end_task(scope, state, outcome, document, now, conditions)
 
 
@@ -192,22 +191,23 @@ def bury_task(
     scope: Scope, state: TaskState, outcome: Outcome, document: Mapping[str, Any], now: datetime
 ) -> list[Write]:
     """running -> terminal, by the reaper: its worker is lost, and nobody is to run it again."""
-    conditions = [] if outcome.status == "cancelled" else [UNCANCELLED]
-    return end_task(scope, state, outcome, document, now, [*conditions, *same_lease(state)])
+    conditions = [*same_lease(state), *same_flag(outcome)]
+    return end_task(scope, state, outcome, document, now, conditions)
 
 
 def cancel_task(
     scope: Scope, state: TaskState, outcome: Outcome, document: Mapping[str, Any], now: datetime
 ) -> list[Write]:
     """queued, dispatched -> cancelled: it never runs; its message finds another epoch."""
-    writes = end_task(scope, state, outcome, document, now, same_place(state), bump=True)
+    conditions = [*same_status(state), *same_place(state)]
+    writes = end_task(scope, state, outcome, document, now, conditions, bump=True)
     if state.status != "queued":
         return writes
     if state.not_before:
         key = scope.later_key(state.crew_name, state.not_before, state.task_id)
     else:
         key = scope.queue_key(state.crew_name, state.rank, state.task_id)
-    return [*writes, Delete(key, [Present()])]
+    return [*writes, Delete(key)]
 
 
 def end_task(
@@ -229,9 +229,7 @@ def end_task(
         ended["epoch"] = state.epoch + 1
     response_ms = max(0, round((now - created).total_seconds() * 1000))
     return [
-        change_state(
-            scope, state, ended, remove=[*LEASE_KEYS, "not_before"], conditions=conditions
-        ),
+        change_state(scope, state, ended, conditions, remove=[*LEASE_KEYS, "not_before"]),
         Put(
             scope.end_key(task_id),
             {"document": dict(document), "summary": summarize_outcome(outcome), **expiry},
@@ -248,30 +246,33 @@ def change_state(
     scope: Scope,
     state: TaskState,
     changes: Mapping[str, Any],
+    conditions: Sequence[Condition],
     *,
     remove: Sequence[str] = (),
-    conditions: Sequence[Condition] = (),
 ) -> Update:
-    """STATE changed, if it still has the status and epoch that `state` has."""
-    return Update(
-        scope.state_key(state.task_id),
-        changes,
-        {},
-        remove,
-        [Equals("status", state.status), Equals("epoch", state.epoch), *conditions],
-    )
+    return Update(scope.state_key(state.task_id), changes, {}, remove, conditions)
+
+
+def same_status(state: TaskState) -> list[Condition]:
+    """Status and epoch are as they were read."""
+    epoch = Equals("epoch", state.epoch)
+    # Every way out of `dispatched` takes another epoch.
+    return [epoch] if state.status == "dispatched" else [Equals("status", state.status), epoch]
 
 
 def same_lease(state: TaskState) -> list[Condition]:
-    """No heartbeat came since `state` was read."""
-    return [Equals("lease_expires_at", str(state.lease_expires_at))]
+    """The same worker has the task still, and no heartbeat came since `state` was read."""
+    return [Equals("epoch", state.epoch), Equals("lease_expires_at", str(state.lease_expires_at))]
+
+
+def same_flag(outcome: Outcome) -> list[Condition]:
+    """No cancel was asked for, unless it is granted."""
+    return [] if outcome.status == "cancelled" else [UNCANCELLED]
 
 
 def same_place(state: TaskState) -> list[Condition]:
-    """Neither put off nor ripened since `state` was read."""
-    if state.not_before:
-        return [Equals("not_before", state.not_before)]
-    return [Unset("not_before")]
+    """A task that was put off has not ripened since `state` was read."""
+    return [Equals("not_before", state.not_before)] if state.not_before else []
 
 
 def put_in_queue(scope: Scope, state: TaskState) -> Put:

@@ -12,7 +12,7 @@ from crewai.llms.providers.openai.completion import OpenAICompletion
 from pydantic import BaseModel
 
 from quarterdeck.execution.journal import Journal
-from quarterdeck.execution.journal_store import MemoryStore
+from quarterdeck.execution.journal_store import MemoryStore, Place
 from quarterdeck.tasks.outcome import Usage
 from tests.openai_server import (
     COMPLETION_TOKENS,
@@ -187,6 +187,13 @@ def test_calls_that_ask_the_same_are_kept_apart() -> None:
     assert sorted(address for address, _ in sent) == ["Oslo", "Rome", "Rome"]
     assert len({key for _, key in sent}) == 3
     assert {place.occurrence for place in store.entries} == {0, 1}
+
+
+def test_of_two_workers_at_once_both_go_on_with_the_first_answer() -> None:
+    store, place = MemoryStore(), Place("digest", 0)
+    first, second = Journal(store), Journal(store)
+    answers = [first.record(place, "llm", "gpt", "one"), second.record(place, "llm", "gpt", "two")]
+    assert [entry.answer for entry in answers] == ["one", "one"]
 
 
 def test_prompts_in_the_journal_would_be_a_waste() -> None:

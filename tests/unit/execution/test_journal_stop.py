@@ -187,6 +187,14 @@ def test_a_journal_that_cannot_be_read_is_no_failure_of_the_task() -> None:
         run(configure_crew(["A"]), Journal(Unreadable()))
 
 
+def test_an_answer_that_cannot_be_kept_fails_the_task() -> None:
+    journal = Journal(MemoryStore())
+    with pytest.raises(Stop, match="failed") as stopped, journal.claim("digest") as place:
+        journal.record(place, "llm", "gpt", object())
+    assert stopped.value.error
+    assert stopped.value.error.type == "TypeError"
+
+
 def test_a_stop_that_crewai_swallows_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     def swallow(crew: Any) -> Any:
         with contextlib.suppress(BaseException):

@@ -58,6 +58,21 @@ def test_a_call_in_doubt_is_repeated_with_the_same_key() -> None:
     assert sent[0][1].startswith("task-1-")
 
 
+def test_a_retry_repeats_a_call_in_doubt_with_its_first_key(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sent: list[tuple[str, str]] = []
+    store, letter = MemoryStore("task-1"), make_letters(sent)
+    with Journal(store).open(str):
+        letter.run(address="Rome")
+    retry = MemoryStore("task-2")
+    monkeypatch.setattr(retry, "load", copy_store(store, 0).load)
+    with Journal(retry).open(str):
+        letter.run(address="Rome")
+    assert len(sent) == 2
+    assert len(set(sent)) == 1
+
+
 @pytest.mark.parametrize(
     ("in_doubt", "reason"), [("fail", "not to be repeated"), ("ask", "a person must decide")]
 )
@@ -158,11 +173,13 @@ def test_a_secret_that_a_model_tells_is_not_kept() -> None:
     assert "odd" not in "".join(store.entries.values())
 
 
-def run_release(store: MemoryStore, code: str, prompt: str, *, allow: bool = False) -> Journal:
+def run_release(
+    store: MemoryStore, code: str, prompt: str, *, allow: bool = False, has_effect: bool = True
+) -> Journal:
     """The crew with this prompt, as the release of this code would run it."""
     journal = Journal(store, code=code, allow_divergence=allow)
     with OpenAIServer(ask_for_a_letter) as server:
-        agent = make_agent(server.url, tools=[make_letters([])])
+        agent = make_agent(server.url, tools=[make_letters([], has_effect=has_effect)])
         crew = make_crew([agent], [make_task(agent, prompt, name="s")])
         run_journaled(crew, journal)
     return journal
@@ -178,6 +195,20 @@ def test_another_release_does_not_repeat_an_effect_that_it_no_longer_asks_for() 
     assert "send_letter" in stopped.value.error.message
     allowed = run_release(store, "two", "Write well.", allow=True)
     assert (allowed.recorded, allowed.replayed) == (2, 1)
+
+
+def test_another_release_does_not_leave_a_call_in_doubt_behind() -> None:
+    store = MemoryStore()
+    run_release(store, "one", "Write.")
+    with pytest.raises(Stop, match="diverged"):
+        run_release(copy_store(store, 1), "two", "Write well.")
+
+
+def test_another_release_may_ask_a_model_other_things() -> None:
+    store = MemoryStore()
+    run_release(store, "one", "Write.", has_effect=False)
+    journal = run_release(store, "two", "Write well.", has_effect=False)
+    assert (journal.recorded, journal.replayed) == (2, 1)
 
 
 def test_what_the_same_release_no_longer_asks_for_is_reported() -> None:

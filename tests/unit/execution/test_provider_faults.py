@@ -1,8 +1,8 @@
 """Faults of a provider that pass, those that do not, and the waits between attempts."""
 
+import asyncio
 import json
 import math
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -199,17 +199,21 @@ def serve() -> Iterator[Callable[..., Provider]]:
         provider.model.__exit__()
 
 
-def ask(provider: Provider, journal: Journal) -> Any:
+def ask(provider: Provider, journal: Journal, method: str = "call") -> Any:
     with journal.open(str):
-        return make_llm(provider.url).call("Why?")
+        answer = getattr(make_llm(provider.url), method)("Why?")
+        return answer if method == "call" else asyncio.run(answer)
 
 
-def test_a_fault_that_passes_is_waited_out_in_the_worker(serve: Callable[..., Provider]) -> None:
+@pytest.mark.parametrize("method", ["call", "acall"])
+def test_a_fault_that_passes_is_waited_out_in_the_worker(
+    method: str, serve: Callable[..., Provider]
+) -> None:
     slept: list[float] = []
     journal = Journal(MemoryStore(), attempts=2, sleep=slept.append)
     provider = serve((429, "9.5"), (503, "5"))
     journal.gate._draw = lambda: 0.0
-    assert ask(provider, journal) == "fine"
+    assert ask(provider, journal, method) == "fine"
     assert provider.asked == 3
     assert sum(slept) == pytest.approx(9.5 + 5)
     assert max(slept) <= 1
@@ -249,7 +253,7 @@ def test_a_long_wait_gives_the_slot_back(
     wait: str, time_left: float, serve: Callable[..., Provider]
 ) -> None:
     provider = serve((429, wait))
-    journal = Journal(MemoryStore(), attempts=1, time_left=lambda: time_left, sleep=time.sleep)
+    journal = Journal(MemoryStore(), attempts=1, time_left=lambda: time_left, sleep=lambda _: None)
     with pytest.raises(Stop) as stopped:
         ask(provider, journal)
     assert (stopped.value.reason, stopped.value.attempts) == ("retry", 2)
@@ -304,6 +308,19 @@ def test_requests_are_cut_to_the_time_left(monkeypatch: pytest.MonkeyPatch) -> N
     assert bedrock._get_sync_client().meta.config.read_timeout == 60
     limit_request(bedrock, 12.5)
     assert bedrock._get_sync_client().meta.config.read_timeout == 12.5
+
+
+@pytest.mark.parametrize("method", ["call", "acall"])
+def test_a_call_is_cut_to_the_time_left(
+    method: str, serve: Callable[..., Provider], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cuts: list[float] = []
+    monkeypatch.setattr(
+        "quarterdeck.execution.journaled_calls.limit_request",
+        lambda _, seconds: cuts.append(seconds),
+    )
+    assert ask(serve(), Journal(MemoryStore(), time_left=lambda: 12.5), method) == "fine"
+    assert cuts == [12.5]
 
 
 def build_any(model: str) -> BaseLLM:
