@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pydantic import ValidationError
+
 from quarterdeck.errors import FieldError, InvalidInput
 
 MOST_FAULTS = 50
@@ -21,6 +23,11 @@ def read_faults(errors: Sequence[Mapping[str, Any]]) -> InvalidInput:
     if more := len(errors) - len(first):
         faults.append(FieldError("body", f"has {more} more errors"))
     return InvalidInput([FieldError(cut(fault.field), cut(fault.rule)) for fault in faults])
+
+
+def read_error(error: ValidationError, source: str) -> InvalidInput:
+    """The faults of a value that was validated by itself; `source` stands for the whole of it."""
+    return read_faults([{**fault, "loc": (source, *fault["loc"])} for fault in error.errors()])
 
 
 def cut(text: str) -> str:

@@ -73,7 +73,7 @@ class Calculator(BaseTool):
 def calculate(expression: str) -> Number:
     """ExpressionInvalid says what is wrong with it."""
     try:
-        tree = ast.parse(expression.strip(), mode="eval")
+        tree = ast.parse(" ".join(expression.split()), mode="eval")
         return evaluate(tree.body, MAX_DEPTH)
     except (SyntaxError, MemoryError, RecursionError):
         raise ExpressionInvalid(f"'{expression}' is not an arithmetic expression") from None
@@ -108,7 +108,7 @@ def evaluate(node: ast.expr, depth: int) -> Number:
 def raise_power(base: Number, exponent: Number) -> Number:
     """The bits of a power of whole numbers are bounded before it is made."""
     if isinstance(base, int) and isinstance(exponent, int):
-        if abs(base) > 1 and base.bit_length() * abs(exponent) > MAX_BITS:
+        if (base.bit_length() - 1) * abs(exponent) > MAX_BITS:
             raise OverflowError
         if exponent < 0:
             return float(base) ** exponent

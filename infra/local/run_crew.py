@@ -10,7 +10,7 @@ import yaml
 from pydantic import ValidationError
 
 from quarterdeck.execution.workspace import Workspace
-from quarterdeck.faults import read_faults
+from quarterdeck.faults import read_error
 from quarterdeck.process import prepare_process
 from quarterdeck.systems.configuration import Crew, SystemConfiguration
 from quarterdeck.tasks.outcome import Outcome, StepEvent, StepStarted
@@ -94,8 +94,7 @@ def place_input(
 def explain(error: Exception, file: Path) -> list[str]:
     """One line for each thing that is wrong, a configuration's as the API says it."""
     if isinstance(error, ValidationError):
-        located = [{**fault, "loc": (str(file), *fault["loc"])} for fault in error.errors()]
-        return [f"{fault.field}: {fault.rule}" for fault in read_faults(located).errors]
+        return [f"{fault.field}: {fault.rule}" for fault in read_error(error, str(file)).errors]
     if isinstance(error, yaml.YAMLError):
         return [f"{file}: {' '.join(str(error).split())}"]
     return [str(error)]

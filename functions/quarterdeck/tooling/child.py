@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from quarterdeck.faults import read_faults
+from quarterdeck.faults import read_error
 from quarterdeck.tooling.calls import Call, open_call
 from quarterdeck.tooling.messages import ToolAnswer, answer_fault
 from quarterdeck.tooling.registry import load_tool
@@ -51,8 +51,7 @@ def run_tool(tool: Any, arguments: Mapping[str, Any]) -> str:
     try:
         tool.args_schema.model_validate(arguments)
     except ValidationError as error:
-        faults = [{**fault, "loc": ("arguments", *fault["loc"])} for fault in error.errors()]
-        raise InvalidArguments(str(read_faults(faults))) from None
+        raise InvalidArguments(str(read_error(error, "arguments"))) from None
     text: str = tool.format_output_for_agent(tool.run(**arguments))
     # Half of a surrogate pair can be sent nowhere.
     return text.encode(errors="replace").decode()

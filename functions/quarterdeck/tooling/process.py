@@ -67,9 +67,11 @@ class ToolProcess:
             return text.strip()
 
     def close(self) -> None:
+        """Ends it for good."""
         with self._lock:
             if self._started is not None:
                 self._end(self._started)
+            self._printed.close()
 
     def _find_started(self) -> Started:
         if self._started is not None and self._started.process.poll() is not None:

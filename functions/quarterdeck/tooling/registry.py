@@ -17,7 +17,9 @@ from quarterdeck.process import prepare_process
 prepare_process()
 
 from crewai.tools import BaseTool  # noqa: E402 - crewai reads its settings when imported
+from pydantic import ValidationError  # noqa: E402
 
+from quarterdeck.faults import read_error  # noqa: E402
 from quarterdeck.tooling.manifest import ADAPTER, NAME_PATTERN, Tool, list_tools  # noqa: E402
 from quarterdeck.tooling.policy import Policy  # noqa: E402
 
@@ -76,6 +78,10 @@ def make_tool(name: str, module: ModuleType) -> BaseTool:
         raise ToolFileInvalid(name, "there are several tools: a file has one")
     try:
         [tool] = made or [kind() for kind in classes]
+    except ValidationError as error:
+        raise ToolFileInvalid(
+            name, f"the tool cannot be made: {read_error(error, 'tool')}"
+        ) from error
     except Exception as error:
         raise ToolFileInvalid(
             name, f"the tool cannot be made: {type(error).__name__}: {error}"

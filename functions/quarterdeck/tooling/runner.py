@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from quarterdeck.faults import read_faults
+from quarterdeck.faults import read_error
 from quarterdeck.observability import logger
 from quarterdeck.redaction import SecretsInUse
 from quarterdeck.tooling.manifest import Manifest, Tool, find_tool
@@ -40,8 +40,7 @@ class ToolRunner:
             message = (ToolCheck if "check" in event else ToolRequest).model_validate(event)
             tool = find_tool(message.tool, self.manifest)
         except ValidationError as error:
-            faults = [{**each, "loc": ("event", *each["loc"])} for each in error.errors()]
-            return answer_fault(InvalidRequest(str(read_faults(faults))))
+            return answer_fault(InvalidRequest(str(read_error(error, "event"))))
         except Exception as error:
             return answer_fault(error)
         secrets = SecretsInUse(self.read_secret)
