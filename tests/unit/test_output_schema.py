@@ -82,7 +82,7 @@ FAULTY: list[tuple[Schema, str, str]] = [
 @pytest.mark.parametrize(("schema", "place", "rule"), FAULTY)
 def test_what_is_not_supported_is_told_at_its_place(schema: Schema, place: str, rule: str) -> None:
     if place == "":
-        assert list(find_schema_faults(schema))[0].rule.startswith(rule)
+        assert next(iter(find_schema_faults(schema))).rule.startswith(rule)
     else:
         assert tell(schema)[place].startswith(rule)
 
