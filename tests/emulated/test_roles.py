@@ -45,21 +45,26 @@ CURSOR_KEY = read_secret("quarterdeck-system/development/cursor-key")
 MODEL_KEY = read_secret("quarterdeck/development/provider")
 TOOL_KEY = read_secret("quarterdeck/development/tools/search")
 OTHER_KEY = read_secret("quarterdeck/production/provider")
+LOOK_UP: Call = (
+    "secretsmanager",
+    "describe_secret",
+    {"SecretId": "quarterdeck/development/provider"},
+)
 INVOKE: Call = ("lambda", "list_functions", {})
 
 DENIED: dict[str, list[Call]] = {
     "api": [ADMIN_KEY, MODEL_KEY, TOOL_KEY, SCAN, DROP, RECEIVE, WRITE_ELSEWHERE, INVOKE],
     "authorizer": [CURSOR_KEY, MODEL_KEY, PUT, QUERY, SCAN, SEND, READ_BLOB, INVOKE],
-    "deployer": [ADMIN_KEY, CURSOR_KEY, TOOL_KEY, OTHER_KEY, QUERY, SCAN, SEND, WRITE_BLOB],
+    "deployer": [ADMIN_KEY, CURSOR_KEY, TOOL_KEY, OTHER_KEY, SCAN, DROP, SEND, WRITE_BLOB],
     "worker": [ADMIN_KEY, CURSOR_KEY, TOOL_KEY, OTHER_KEY, SCAN, DROP, WRITE_ELSEWHERE, INVOKE],
-    "monitor": [ADMIN_KEY, CURSOR_KEY, MODEL_KEY, SCAN, WRITE_BLOB, READ_BLOB, RECEIVE, INVOKE],
+    "monitor": [ADMIN_KEY, CURSOR_KEY, MODEL_KEY, SCAN, WRITE_BLOB, RECEIVE, INVOKE],
 }
 ALLOWED: dict[str, list[Call]] = {
-    "api": [CURSOR_KEY, GET, PUT, QUERY, WRITE_BLOB, READ_BLOB],
+    "api": [CURSOR_KEY, LOOK_UP, GET, PUT, QUERY, WRITE_BLOB, READ_BLOB],
     "authorizer": [ADMIN_KEY, GET, NOTE_USE],
-    "deployer": [MODEL_KEY, GET, PUT],
+    "deployer": [MODEL_KEY, GET, PUT, QUERY],
     "worker": [MODEL_KEY, GET, PUT, QUERY, WRITE_BLOB, READ_BLOB],
-    "monitor": [GET, PUT, QUERY],
+    "monitor": [LOOK_UP, GET, PUT, QUERY],
 }
 
 

@@ -30,17 +30,21 @@ BLOBS = {"s3:GetObject", "s3:PutObject", "kms:GenerateDataKey"}
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
 EVERY = LOGS | {"kms:Decrypt"}
 SECRET = {"secretsmanager:GetSecretValue"}
+LOOKUP = {"secretsmanager:DescribeSecret"}
 BEDROCK = {"bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"}
 QUERY = {"dynamodb:Query"}
 PUT, SEND = {"dynamodb:PutItem"}, {"sqs:SendMessage"}
 INVOKE = {"lambda:InvokeFunction"}
 
 ALLOWED = {
-    "api": EVERY | STATE | QUERY | PUT | BLOBS | SEND | SECRET,
+    "api": EVERY | STATE | QUERY | PUT | BLOBS | SEND | SECRET | LOOKUP,
     "authorizer": EVERY | {"dynamodb:GetItem", "dynamodb:UpdateItem"} | SECRET,
-    "deployer": EVERY | STATE | PUT | {"s3:GetObject"} | CONSUME | SECRET | INVOKE,
+    "deployer": {
+        *(EVERY | STATE | QUERY | PUT | {"s3:GetObject"} | SEND | CONSUME),
+        *(SECRET | BEDROCK | INVOKE),
+    },
     "worker": EVERY | STATE | QUERY | PUT | BLOBS | SEND | CONSUME | SECRET | BEDROCK | INVOKE,
-    "monitor": EVERY | STATE | QUERY | PUT | SEND,
+    "monitor": EVERY | STATE | QUERY | PUT | {"s3:GetObject"} | SEND | LOOKUP,
     "tools_runner": LOGS | SECRET,
 }
 
@@ -104,7 +108,8 @@ def test_indexes_are_queried_by_those_who_list_by_them(assembly: Assembly) -> No
 
     assert indexes("api") == {"tasks-by-time", "systems"}
     assert indexes("monitor") == {"active-systems", "leases"}
-    assert indexes("worker") == indexes("deployer") == indexes("authorizer") == set()
+    assert indexes("deployer") == {"tasks-by-time"}
+    assert indexes("worker") == indexes("authorizer") == set()
 
 
 def test_the_authorizer_reads_keys_and_changes_what_grants_nothing(assembly: Assembly) -> None:

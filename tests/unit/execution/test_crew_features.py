@@ -60,7 +60,7 @@ def judge(body: Body) -> Message:
     if body.get("tools"):
         return answer_by_rule(body)
     drafts = [n for n in (1, 2) if f"draft {n}" in said]
-    return say(f"draft {len(drafts) and drafts[-1] + 1 or 1}")
+    return say(f"draft {(len(drafts) and drafts[-1] + 1) or 1}")
 
 
 def crew_structured(url: str | None) -> Crew:

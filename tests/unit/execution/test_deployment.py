@@ -6,7 +6,7 @@ from quarterdeck.execution.deployment import Deployer
 from quarterdeck.http.services import Services
 from quarterdeck.names import generate_id, read_clock
 from quarterdeck.systems.configuration import SystemConfiguration
-from quarterdeck.systems.store import FIRST, Deployment
+from quarterdeck.systems.records import FIRST, Deployment
 from quarterdeck.tasks.queue import DeploymentMessage
 from quarterdeck.tooling.manifest import load_manifest
 from tests import systems
@@ -27,8 +27,17 @@ def configuration() -> SystemConfiguration:
 def deploy(services: Services, configuration: SystemConfiguration, aws: FakeLambda) -> Deployment:
     """The deployment once it has ended."""
     system = services.systems.create(generate_id(), configuration, read_clock())
-    deployer = Deployer(services.systems, lambda name: name, load_manifest(), aws.open())
-    deployer.deploy(DeploymentMessage(system_id=system.system_id, number=FIRST))
+    deployer = Deployer(
+        systems=services.systems,
+        queue=services.deployment_queue,
+        read_secret=lambda name: name,
+        base_urls=(),
+        backup_frequency="daily",
+        clock=read_clock,
+        manifest=load_manifest(),
+        tools=aws.open(),
+    )
+    deployer.deploy(DeploymentMessage(system_id=system.system_id, number=FIRST), lambda: 300)
     return services.systems.get_deployment(system.system_id, FIRST)
 
 
