@@ -6,8 +6,11 @@ from time import monotonic
 
 from quarterdeck.errors import FieldError
 from quarterdeck.execution.crews import Tools
+from quarterdeck.execution.journal import Journal
+from quarterdeck.execution.journal_store import MemoryStore
 from quarterdeck.execution.llms import build_llm
 from quarterdeck.execution.run import describe_error, run_crew
+from quarterdeck.execution.stopping import Stop
 from quarterdeck.redaction import SecretsInUse
 from quarterdeck.systems.configuration import (
     REHEARSAL,
@@ -78,17 +81,21 @@ def find_smoke_fault(
 ) -> FieldError | None:
     """Runs the smoke task as a worker would, but for its journal, which nobody keeps."""
     crew = configuration.find_crew(smoke.crew_name)
-    outcome = run_crew(
-        "smoke-task",
-        rehearse(crew) if smoke.rehearsal else crew,
-        smoke.description,
-        smoke.inputs,
-        timeout=min(smoke.timeout, left),
-        read_secret=read_secret,
-        verbose=False,
-        on_event=lambda _: None,
-        tools=tools(crew),
-    )
+    try:
+        outcome = run_crew(
+            "smoke-task",
+            rehearse(crew) if smoke.rehearsal else crew,
+            smoke.description,
+            smoke.inputs,
+            timeout=smoke.timeout,
+            read_secret=read_secret,
+            verbose=False,
+            on_event=lambda _: None,
+            journal=limit_journal(min(smoke.timeout, left)),
+            tools=tools(crew),
+        )
+    except Stop as stop:
+        return FieldError("health_checks.smoke_task", describe_stop(stop, smoke))
     if outcome.error is not None:
         return FieldError(
             "health_checks.smoke_task", f"failed: {outcome.error.type}: {outcome.error.message}"
@@ -98,6 +105,27 @@ def find_smoke_fault(
         rule = f"the answer does not contain '{missing[0]}': {(outcome.output or '')[:200]}"
         return FieldError("health_checks.smoke_task.expect", rule)
     return None
+
+
+def limit_journal(seconds: float) -> Journal:
+    """One that nobody keeps, and that begins no call after so many seconds."""
+    end = monotonic() + seconds
+
+    def guard() -> None:
+        if monotonic() > end:
+            raise Stop("timed_out")
+
+    return Journal(MemoryStore("smoke-task"), guard, time_left=lambda: end - monotonic())
+
+
+def describe_stop(stop: Stop, smoke: SmokeTask) -> str:
+    match stop.reason:
+        case "timed_out":
+            return f"did not end within its {smoke.timeout} s, or the time that the checks had"
+        case "retry":
+            return "a model's provider is out of reach, or refuses calls for now"
+    why = stop.error
+    return f"failed: {why.type}: {why.message}" if why else f"failed: {stop.reason}"
 
 
 def rehearse(crew: Crew) -> Crew:
