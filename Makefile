@@ -4,7 +4,7 @@ ENV ?= development
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install layers demo up down run check-crews deploy-crews crew-fields test prove check format synth redrive
+.PHONY: help install layers demo up down run tool check-crews deploy-crews crew-fields test prove check format synth redrive
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,10 @@ down: install ## ends what `make up` started
 run: install ## one crew in this process: CREW=functions/crews/X.yaml INPUT=file
 	@test -n "$(CREW)" || { echo "quarterdeck: say which: make run CREW=functions/crews/research-desk.yaml INPUT=notes.md" >&2; exit 2; }
 	@PYTHONPATH=functions:layers/crewai/stubs:. $(PYTHON) -m infra.local.run_crew --crew "$(CREW)" $(if $(INPUT),--input "$(INPUT)")
+
+tool: export ARGUMENTS = $(value ARGS)
+tool: install ## one tool of functions/tools/ on this machine: NAME=calculator ARGS='{"expression": "2*3"}'
+	@PYTHONPATH=functions:layers/crewai/stubs:. $(PYTHON) -m infra.local.run_tool "$(NAME)" "$$ARGUMENTS"
 
 check-crews: install ## validates functions/crews/ and has crewai build it (CREWS=files, directories or projects of CrewAI)
 	@PYTHONPATH=functions:layers/crewai/stubs:. $(PYTHON) -m infra.crews.check $(CREWS)

@@ -9,7 +9,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from quarterdeck.settings import ToolsSettings, load_settings
 from quarterdeck.tooling.manifest import load_manifest
 from quarterdeck.tooling.process import ToolProcess
-from quarterdeck.tooling.runner import ToolRunner
+from quarterdeck.tooling.runner import ToolRunner, log_output
 from quarterdeck.vault import SecretReader
 
 
@@ -18,7 +18,10 @@ def load_runner() -> ToolRunner:
     settings = load_settings(ToolsSettings)
     secrets = SecretReader(boto3.client("secretsmanager"))
     return ToolRunner(
-        load_manifest(), ToolProcess(), lambda name: secrets.read(settings.secret_prefix + name)
+        load_manifest(),
+        ToolProcess(),
+        read_secret=lambda name: secrets.read(settings.secret_prefix + name),
+        show=log_output,
     )
 
 

@@ -90,5 +90,6 @@ class ServiceStack(Stack):
             "TasksDeadLettersUrl": tasks.dead_letters_url,
             "DeploymentsQueueUrl": deployments.url,
             "DeploymentsDeadLettersUrl": deployments.dead_letters_url,
+            "ToolsFunction": tools.name,
         }.items():
             CfnOutput(self, name, value=value)

@@ -1,7 +1,6 @@
 """Runs a crew of a YAML file in this process, without AWS or its emulator: `make run`."""
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,17 +8,20 @@ from pathlib import Path
 import yaml
 from pydantic import ValidationError
 
+from infra.local.team_tools import open_tools, read_secret
+from quarterdeck.errors import InvalidInput
 from quarterdeck.execution.workspace import Workspace
 from quarterdeck.faults import read_error
 from quarterdeck.process import prepare_process
-from quarterdeck.systems.configuration import Crew, SystemConfiguration
+from quarterdeck.systems.configuration import Crew, SystemConfiguration, check_tools
 from quarterdeck.tasks.outcome import Outcome, StepEvent, StepStarted
-from quarterdeck.vault import SecretMissing
+from quarterdeck.tooling.manifest import list_tools, load_manifest
 
 HELP = """\
 The text of INPUT becomes the one input that the crew's texts ask for ({document}, say) and that
 --set does not give; if they ask for none, it is appended to the description. A secret NAME of a
-model is read from the environment variable NAME_API_KEY: `secret: openai` from OPENAI_API_KEY."""
+model or a tool is read from the environment variable NAME_API_KEY: `secret: openai` from
+OPENAI_API_KEY."""
 
 DESCRIPTION = "Sum up what matters."
 
@@ -32,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description, inputs = place_input(
             crew, options.description, dict(options.set), options.input
         )
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except (OSError, ValueError, yaml.YAMLError, InvalidInput) as error:
         print(*explain(error, options.crew), sep="\n", file=sys.stderr)
         return 2
     outcome = rehearse(crew, description, inputs, verbose=options.verbose)
@@ -66,7 +68,9 @@ def read_pair(text: str) -> tuple[str, str]:
 
 
 def read_system(path: Path) -> SystemConfiguration:
-    return SystemConfiguration.model_validate(yaml.safe_load(path.read_text()))
+    system = SystemConfiguration.model_validate(yaml.safe_load(path.read_text()))
+    check_tools(system, list_tools())
+    return system
 
 
 def find_crew(system: SystemConfiguration, name: str | None) -> Crew:
@@ -94,7 +98,9 @@ def place_input(
 def explain(error: Exception, file: Path) -> list[str]:
     """One line for each thing that is wrong, a configuration's as the API says it."""
     if isinstance(error, ValidationError):
-        return [f"{fault.field}: {fault.rule}" for fault in read_error(error, str(file)).errors]
+        error = read_error(error, str(file))
+    if isinstance(error, InvalidInput):
+        return [f"{fault.field}: {fault.rule}" for fault in error.errors]
     if isinstance(error, yaml.YAMLError):
         return [f"{file}: {' '.join(str(error).split())}"]
     return [str(error)]
@@ -106,25 +112,21 @@ def rehearse(crew: Crew, description: str, inputs: dict[str, str], *, verbose: b
         prepare_process()
         # Not before the process is prepared: crewai reads the environment at its import.
         from quarterdeck.execution.run import run_crew
+        from quarterdeck.execution.tool_proxies import make_proxies
 
-        return run_crew(
-            "local",
-            crew,
-            description,
-            inputs,
-            timeout=max(agent.timeout for agent in crew.agents),
-            read_secret=read_secret,
-            verbose=verbose,
-            on_event=print_event,
-        )
-
-
-def read_secret(name: str) -> str:
-    variable = f"{name.upper().replace('-', '_')}_API_KEY"
-    try:
-        return os.environ[variable]
-    except KeyError:
-        raise SecretMissing(f"secret '{name}': the variable {variable} is not set") from None
+        manifest = load_manifest() if any(agent.tools for agent in crew.agents) else {}
+        with open_tools(manifest) as tools:
+            return run_crew(
+                "local",
+                crew,
+                description,
+                inputs,
+                timeout=max(agent.timeout for agent in crew.agents),
+                read_secret=read_secret,
+                verbose=verbose,
+                on_event=print_event,
+                tools=make_proxies(crew, manifest, tools.call),
+            )
 
 
 def print_event(event: StepEvent) -> None:

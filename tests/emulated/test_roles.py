@@ -50,28 +50,37 @@ LOOK_UP: Call = (
     "describe_secret",
     {"SecretId": "quarterdeck/development/provider"},
 )
+OTHER_TOOL_KEY = read_secret("quarterdeck/production/tools/search")
 INVOKE: Call = ("lambda", "list_functions", {})
+CALL_TOOLS: Call = ("lambda", "invoke", {"FunctionName": "ToolsFunction", "Payload": b"{}"})
 
 DENIED: dict[str, list[Call]] = {
-    "api": [ADMIN_KEY, MODEL_KEY, TOOL_KEY, SCAN, DROP, RECEIVE, WRITE_ELSEWHERE, INVOKE],
-    "authorizer": [CURSOR_KEY, MODEL_KEY, PUT, QUERY, SCAN, SEND, READ_BLOB, INVOKE],
+    "api": [
+        *(ADMIN_KEY, MODEL_KEY, TOOL_KEY, SCAN, DROP, RECEIVE, WRITE_ELSEWHERE, INVOKE, CALL_TOOLS),
+    ],
+    "authorizer": [CURSOR_KEY, MODEL_KEY, PUT, QUERY, SCAN, SEND, READ_BLOB, INVOKE, CALL_TOOLS],
     "deployer": [ADMIN_KEY, CURSOR_KEY, TOOL_KEY, OTHER_KEY, SCAN, DROP, SEND, WRITE_BLOB],
     "worker": [ADMIN_KEY, CURSOR_KEY, TOOL_KEY, OTHER_KEY, SCAN, DROP, WRITE_ELSEWHERE, INVOKE],
-    "monitor": [ADMIN_KEY, CURSOR_KEY, MODEL_KEY, SCAN, WRITE_BLOB, RECEIVE, INVOKE],
+    "monitor": [ADMIN_KEY, CURSOR_KEY, MODEL_KEY, SCAN, WRITE_BLOB, RECEIVE, INVOKE, CALL_TOOLS],
+    "tools": [
+        *(ADMIN_KEY, CURSOR_KEY, MODEL_KEY, OTHER_KEY, OTHER_TOOL_KEY, GET, PUT, QUERY, SCAN, DROP),
+        *(LOOK_UP, SEND, RECEIVE, READ_BLOB, WRITE_BLOB, INVOKE, CALL_TOOLS),
+    ],
 }
 ALLOWED: dict[str, list[Call]] = {
     "api": [CURSOR_KEY, LOOK_UP, GET, PUT, QUERY, WRITE_BLOB, READ_BLOB],
     "authorizer": [ADMIN_KEY, GET, NOTE_USE],
-    "deployer": [MODEL_KEY, GET, PUT, QUERY],
-    "worker": [MODEL_KEY, GET, PUT, QUERY, WRITE_BLOB, READ_BLOB],
+    "deployer": [MODEL_KEY, GET, PUT, QUERY, CALL_TOOLS],
+    "worker": [MODEL_KEY, GET, PUT, QUERY, WRITE_BLOB, READ_BLOB, CALL_TOOLS],
     "monitor": [LOOK_UP, GET, PUT, QUERY],
+    "tools": [TOOL_KEY],
 }
 
 
 @pytest.fixture(scope="module")
 def secrets(aws: Callable[[str], Any], service: Service) -> None:
     """What a team would have made."""
-    for call in (MODEL_KEY, TOOL_KEY, OTHER_KEY):
+    for call in (MODEL_KEY, TOOL_KEY, OTHER_KEY, OTHER_TOOL_KEY):
         aws("secretsmanager").create_secret(Name=call[2]["SecretId"], SecretString="s3cret")
 
 

@@ -27,12 +27,19 @@ class InvalidRequest(Exception):
 
 
 class ToolRunner:
+    """`show` is given what a tool printed, with its name."""
+
     def __init__(
-        self, manifest: Manifest, process: ToolProcess, read_secret: Callable[[str], str]
+        self,
+        manifest: Manifest,
+        process: ToolProcess,
+        read_secret: Callable[[str], str],
+        show: Callable[[str, str], None],
     ) -> None:
         self.manifest = manifest
         self.process = process
         self.read_secret = read_secret
+        self.show = show
 
     def handle(self, event: Mapping[str, Any]) -> ToolAnswer:
         """The tool's answer; whatever goes wrong is one as well."""
@@ -49,7 +56,7 @@ class ToolRunner:
         except Exception as error:
             answer = answer_fault(error)
         if printed := self.process.take_output():
-            logger.info("Printed", tool=tool.name, output=secrets.scrub_panel(printed))
+            self.show(tool.name, secrets.scrub_panel(printed))
         return clean_answer(answer, secrets.scrub)
 
     def call(self, tool: Tool, request: ToolRequest) -> ToolAnswer:
@@ -73,6 +80,10 @@ class ToolRunner:
             "seconds": seconds,
         }
         return ToolAnswer.model_validate(self.process.ask(request, seconds))
+
+
+def log_output(tool: str, output: str) -> None:
+    logger.info("Printed", tool=tool, output=output)
 
 
 def clean_answer(answer: ToolAnswer, scrub: Callable[[str], str]) -> ToolAnswer:

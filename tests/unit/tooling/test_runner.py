@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from quarterdeck.observability import logger
 from quarterdeck.tooling.messages import ToolAnswer
 from quarterdeck.tooling.process import ToolProcess, choose_variables
 from quarterdeck.tooling.runner import LONGEST_TEXT, ToolRunner
@@ -32,8 +31,16 @@ def process() -> Iterator[ToolProcess]:
 
 
 @pytest.fixture
-def runner(process: ToolProcess) -> ToolRunner:
-    return ToolRunner(MANIFEST, process, {"search": SECRET}.__getitem__)
+def shown() -> list[tuple[str, str]]:
+    return []
+
+
+@pytest.fixture
+def runner(process: ToolProcess, shown: list[tuple[str, str]]) -> ToolRunner:
+    def show(tool: str, output: str) -> None:
+        shown.append((tool, output))
+
+    return ToolRunner(MANIFEST, process, {"search": SECRET}.__getitem__, show)
 
 
 @pytest.fixture
@@ -67,15 +74,13 @@ def test_a_secret_is_in_no_answer(probe: Callable[..., ToolAnswer]) -> None:
     assert str(error) == "ConnectionError: GET https://x/?key=[secret search] was refused"
 
 
-def test_a_secret_is_in_no_log(
-    probe: Callable[..., ToolAnswer], monkeypatch: pytest.MonkeyPatch
+def test_a_secret_is_in_nothing_that_is_printed(
+    probe: Callable[..., ToolAnswer], shown: list[tuple[str, str]]
 ) -> None:
-    said: list[dict[str, Any]] = []
-    monkeypatch.setattr(logger, "info", lambda message, **fields: said.append(fields))
     assert probe("print").text == "0"
-    assert said == [{"tool": "probe", "output": "[secret search]\n[secret search]"}]
+    assert shown == [("probe", "[secret search]\n[secret search]")]
     assert probe("key").text == "key-1"
-    assert len(said) == 1
+    assert len(shown) == 1
 
 
 def test_a_tool_reads_the_secrets_of_its_policy_alone(probe: Callable[..., ToolAnswer]) -> None:
@@ -88,7 +93,7 @@ def test_a_secret_that_is_missing_is_named(process: ToolProcess) -> None:
     def refuse(name: str) -> str:
         raise SecretMissing(f"secret 'quarterdeck/development/tools/{name}' cannot be read: X")
 
-    answer = ToolRunner(MANIFEST, process, refuse).handle({"tool": "probe", "check": True})
+    answer = ToolRunner(MANIFEST, process, refuse, print).handle({"tool": "probe", "check": True})
     assert str(answer.error) == (
         "SecretMissing: secret 'quarterdeck/development/tools/search' cannot be read: X"
     )
@@ -192,6 +197,6 @@ def test_a_call_has_the_time_of_the_tool_or_what_its_caller_has(
         "idempotency_key": "k",
         "seconds": asked,
     }
-    ToolRunner(MANIFEST, clock, {"search": SECRET}.__getitem__).handle(event)
+    ToolRunner(MANIFEST, clock, {"search": SECRET}.__getitem__, print).handle(event)
     clock.close()
     assert clock.given == [60, given]
