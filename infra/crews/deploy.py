@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from infra.crews.systems import CREWS, CrewSystem, load_systems
 from infra.crews.yaml_source import Refused
@@ -90,7 +90,7 @@ def list_systems(api: Api) -> Iterator[dict[str, Any]]:
         yield from page["systems"]
         if not (cursor := page.get("next_cursor")):
             return
-        query = f"&cursor={cursor}"
+        query = f"&cursor={quote(cursor)}"
 
 
 def runs_as_written(view: Mapping[str, Any], configuration: SystemConfiguration) -> bool:

@@ -15,7 +15,9 @@ from quarterdeck.systems.configuration import (
     Budget,
     Configuration,
     Crew,
+    HealthChecks,
     Llm,
+    SmokeTask,
     Step,
     SystemConfiguration,
     Threshold,
@@ -23,7 +25,7 @@ from quarterdeck.systems.configuration import (
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "configuration.md"
 MODELS: tuple[type[Configuration], ...] = (
-    SystemConfiguration, Crew, Agent, Llm, Step, Threshold, Budget,
+    SystemConfiguration, Crew, Agent, Llm, Step, Threshold, Budget, HealthChecks, SmokeTask,
 )  # fmt: skip
 TABLE = re.compile(r"(<!-- (?P<kind>fields|left out): (?P<name>\w+) -->\n).*?(<!-- end -->)", re.S)
 NAMES = {"integer": "whole number", "boolean": "true or false", "string": "text", "null": "null"}
@@ -100,7 +102,9 @@ def spell_default(value: Any) -> str:
 def spell_kind(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
-        return f"[{name}](#{name.lower()})"
+        found = definitions[name]
+        link = f"[{name}](#{name.lower()})"
+        return link if "properties" in found else spell_kind(found, definitions)
     if "anyOf" in schema:
         kinds = [spell_kind(part, definitions) for part in schema["anyOf"]]
         return " or ".join(dict.fromkeys(kind for kind in kinds if kind != "null"))

@@ -1,5 +1,6 @@
 """Crew systems from files: one YAML each, or a project of CrewAI's template."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,6 +9,7 @@ from pydantic import ValidationError
 
 from infra.crews.project import Project, find_config, read_project
 from infra.crews.yaml_source import Complaint, Refused, Source, read_yaml
+from quarterdeck.errors import FieldError
 from quarterdeck.faults import has_faulty_entry, spell_fault
 from quarterdeck.systems.configuration import SystemConfiguration
 
@@ -15,13 +17,29 @@ CREWS = Path("functions/crews")
 
 
 class CrewSystem(NamedTuple):
-    """`place`: its file, or the directory of a project."""
+    """`place`: its file, or the directory of a project. `origin`: what it was read from."""
 
     place: Path
     configuration: SystemConfiguration
-    body: Mapping[str, Any]
-    """As it is posted."""
-    notes: Sequence[Complaint] = ()
+    origin: Source | Project
+
+    @property
+    def body(self) -> Mapping[str, Any]:
+        """As it is posted."""
+        origin = self.origin
+        body: Mapping[str, Any] = (
+            origin.configuration if isinstance(origin, Project) else origin.data
+        )
+        return body
+
+    @property
+    def notes(self) -> Sequence[Complaint]:
+        """What was left out, and harms nothing."""
+        return self.origin.notes if isinstance(self.origin, Project) else ()
+
+    def complain(self, fault: FieldError) -> Complaint:
+        """The fault where it stands in the files."""
+        return locate(self.place, parse_path(fault.field), fault, self.origin)
 
 
 def load_systems(places: Iterable[Path]) -> list[CrewSystem]:
@@ -53,10 +71,9 @@ def read_system(place: Path) -> CrewSystem:
     config = find_config(place) if place.is_dir() else None
     if config:
         project = read_project(place, config)
-        configuration = validate(place, project.configuration, project)
-        return CrewSystem(place, configuration, project.configuration, project.notes)
+        return CrewSystem(place, validate(place, project.configuration, project), project)
     source = read_yaml(place)
-    return CrewSystem(place, validate(place, source.data, source), source.data)
+    return CrewSystem(place, validate(place, source.data, source), source)
 
 
 def validate(place: Path, data: Any, origin: Source | Project) -> SystemConfiguration:
@@ -74,11 +91,22 @@ def explain(place: Path, error: ValidationError, origin: Source | Project) -> It
         if fault["type"] == "too_short" and has_faulty_entry(fault["loc"], locations):
             continue
         named = spell_fault({**fault, "loc": (str(place), *fault["loc"])})
-        field = named.field if fault["loc"] else ""
-        if isinstance(origin, Project):
-            yield origin.complain(fault["loc"], field, named.rule)
-        else:
-            yield Complaint(place, origin.find_line(fault["loc"]), field, named.rule)
+        yield locate(place, fault["loc"], named, origin)
+
+
+def locate(
+    place: Path, path: tuple[str | int, ...], fault: FieldError, origin: Source | Project
+) -> Complaint:
+    field = fault.field if path else ""
+    if isinstance(origin, Project):
+        return origin.complain(path, field, fault.rule)
+    return Complaint(place, origin.find_line(path), field, fault.rule)
+
+
+def parse_path(field: str) -> tuple[str | int, ...]:
+    """`crews[0].agents[1].llm` -> `("crews", 0, "agents", 1, "llm")`."""
+    parts = re.findall(r"[^.\[\]]+", field)
+    return tuple(int(part) if part.isdecimal() else part for part in parts)
 
 
 def find_rivals(systems: Iterable[CrewSystem]) -> Iterator[Complaint]:

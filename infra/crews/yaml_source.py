@@ -35,19 +35,17 @@ class Source(NamedTuple):
 
     def find_line(self, place: Sequence[str | int]) -> int | None:
         """Where that stands, or what it is missing from."""
-        node, line = self.root, None
-        for part in (*place, None):
-            if node is None:
-                break
-            line = node.start_mark.line + 1
-            found = find_child(node, part)
-            if found is None:
+        if self.root is None:
+            return None
+        node, line = self.root, self.root.start_mark.line + 1
+        for part in place:
+            if (found := find_child(node, part)) is None:
                 break
             line, node = found[0].start_mark.line + 1, found[1]
         return line
 
 
-def find_child(node: yaml.Node, part: str | int | None) -> tuple[yaml.Node, yaml.Node] | None:
+def find_child(node: yaml.Node, part: str | int) -> tuple[yaml.Node, yaml.Node] | None:
     """The node that names it, and its own."""
     if isinstance(node, yaml.MappingNode):
         return next((pair for pair in node.value if pair[0].value == str(part)), None)

@@ -57,4 +57,6 @@ def replace_llm(configuration: Mapping[str, Any], llm: Mapping[str, str]) -> dic
             agent["llm"] = dict(llm)
         if "manager_llm" in crew:
             crew["manager_llm"] = dict(llm)
+        if isinstance(manager := crew.get("manager_agent"), dict):
+            manager["llm"] = dict(llm)
     return replaced

@@ -38,7 +38,7 @@ def aside(name: str, role: str | None = "A", **fields: Any) -> Fields:
 
 AGENTS = [agent("A"), agent("B")]
 BOSS = agent("Boss")
-HIERARCHICAL = {"process": "hierarchical", "agents": AGENTS}
+HIERARCHICAL: Fields = {"process": "hierarchical", "agents": AGENTS}
 
 FAULTY_CREWS: list[tuple[Fields, str, str]] = [
     ({"tasks": [step("s", None)]}, "tasks[0].agent", "is missing: the agent of step 's'"),

@@ -43,3 +43,14 @@ def test_a_summary_has_all_but_the_texts() -> None:
     summary = summarize_outcome(outcome)
     assert "long" not in str(summary)
     assert (summary["rehearsal"], summary["steps"][0]["name"]) == (True, "a")
+
+
+def test_a_summary_holds_no_text_and_no_data_of_a_crew() -> None:
+    step = StepResult(
+        name="s", agent="A", output="{}", data={"a": "long"}, usage=Usage(), duration_ms=1
+    )
+    outcome = Outcome(status="succeeded", output="{}", data={"a": "long"}, steps=(step,))
+    summary = summarize_outcome(outcome)
+    assert "long" not in str(summary)
+    assert "data" not in summary
+    assert "data" not in summary["steps"][0]

@@ -15,6 +15,7 @@ from quarterdeck.execution.stopping import Stop
 from quarterdeck.systems.configuration import Crew
 from quarterdeck.tasks.outcome import Outcome
 from tests.openai_server import Body, Message, OpenAIServer, answer_by_rule
+from tests.unit.execution.configurations import NO_SECRETS
 from tests.unit.execution.journals import copy_store, refuse, say
 
 type Fields = dict[str, Any]
@@ -44,7 +45,7 @@ def make(agents: list[Fields], *steps: Fields, **fields: Any) -> Crew:
 def run(crew: Crew, journal: Journal | None = None, asked_at: datetime = SUBMITTED) -> Outcome:
     return run_crew(
         "task-1", crew, TOLD, {},
-        timeout=30, read_secret={}.__getitem__, verbose=False, on_event=lambda _: None,
+        timeout=30, read_secret=NO_SECRETS.__getitem__, verbose=False, on_event=lambda _: None,
         journal=journal, asked_at=asked_at,
     )  # fmt: skip
 
@@ -60,7 +61,7 @@ def judge(body: Body) -> Message:
     if body.get("tools"):
         return answer_by_rule(body)
     drafts = [n for n in (1, 2) if f"draft {n}" in said]
-    return say(f"draft {(len(drafts) and drafts[-1] + 1) or 1}")
+    return say(f"draft {max(drafts, default=0) + 1}")
 
 
 def crew_structured(url: str | None) -> Crew:

@@ -51,6 +51,7 @@ def test_the_document_says_what_the_models_are() -> None:
     tables = re.findall(r"<!-- (fields|left out): (\w+) -->", document)
     assert {name for kind, name in tables if kind == "fields"} == {m.__name__ for m in MODELS}
     assert {name for kind, name in tables if kind == "left out"} == set(LEFT_OUT)
+    assert set(ours.Configuration.__subclasses__()) == set(MODELS)
 
 
 def build(process: str = "sequential", **fields: Any) -> Crew:
@@ -68,7 +69,7 @@ def make_step(name: str, role: str | None = "A", **fields: Any) -> Fields:
 
 
 def test_fields_of_an_agent_reach_crewai() -> None:
-    given = {
+    given: Fields = {
         "max_iter": 3, "max_retry_limit": 1, "allow_delegation": True, "use_system_prompt": False,
         "respect_context_window": False, "inject_date": True, "date_format": "%d.%m.%Y",
         **TEMPLATES,
@@ -97,7 +98,7 @@ def test_fields_of_an_agent_are_crewais_own_where_nothing_is_said() -> None:
 
 
 def test_fields_of_a_step_reach_crewai() -> None:
-    given = {
+    given: Fields = {
         "async_execution": True, "markdown": True, "guardrail": "About {topic}.",
         "guardrail_max_retries": 1, "expected_output": "e {topic}",
     }  # fmt: skip

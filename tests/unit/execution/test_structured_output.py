@@ -32,7 +32,7 @@ def make_object(properties: Schema, required: int) -> Schema:
     return {"type": "object", "properties": properties, "required": [*properties][:required]}
 
 
-scalars = st.sampled_from(
+scalars: st.SearchStrategy[Schema] = st.sampled_from(
     [
         {"type": "string"},
         {"type": "string", "description": "Of {braces}", "title": "T"},

@@ -66,6 +66,8 @@ def test_every_agent_and_manager_gets_the_model() -> None:
         "crews": [
             {"name": "a", "agents": [{"role": "R", "llm": "rehearsal"}, {"role": "W"}]},
             {"name": "b", "agents": [{"role": "R"}], "manager_llm": "rehearsal"},
+            {"name": "c", "agents": [{"role": "R"}], "manager_agent": {"role": "M"}},
+            {"name": "d", "agents": [{"role": "R"}], "manager_agent": "R"},
         ],
     }
     llm = {"model": "openai/x", "secret": "openai"}
@@ -74,6 +76,12 @@ def test_every_agent_and_manager_gets_the_model() -> None:
         "crews": [
             {"name": "a", "agents": [{"role": "R", "llm": llm}, {"role": "W", "llm": llm}]},
             {"name": "b", "agents": [{"role": "R", "llm": llm}], "manager_llm": llm},
+            {
+                "name": "c",
+                "agents": [{"role": "R", "llm": llm}],
+                "manager_agent": {"role": "M", "llm": llm},
+            },
+            {"name": "d", "agents": [{"role": "R", "llm": llm}], "manager_agent": "R"},
         ],
     }
     assert "openai" not in str(configuration)
