@@ -13,7 +13,8 @@ from quarterdeck.errors import InvalidInput
 from quarterdeck.execution.workspace import Workspace
 from quarterdeck.faults import read_error
 from quarterdeck.process import prepare_process
-from quarterdeck.systems.configuration import Crew, SystemConfiguration, check_tools
+from quarterdeck.systems.configuration import Crew, SystemConfiguration
+from quarterdeck.systems.validation import find_unknown_tools
 from quarterdeck.tasks.outcome import Outcome, StepEvent, StepStarted
 from quarterdeck.tooling.manifest import list_tools, load_manifest
 
@@ -69,7 +70,8 @@ def read_pair(text: str) -> tuple[str, str]:
 
 def read_system(path: Path) -> SystemConfiguration:
     system = SystemConfiguration.model_validate(yaml.safe_load(path.read_text()))
-    check_tools(system, list_tools())
+    if unknown := list(find_unknown_tools(system, list_tools())):
+        raise InvalidInput(unknown)
     return system
 
 
