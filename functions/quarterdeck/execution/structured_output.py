@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, create_model
 from pydantic import model_serializer as serialize_model
 
-from quarterdeck.systems.configuration.output_schema import (
+from quarterdeck.systems.configuration.schema_keywords import (
     DEFINITIONS,
     find_kind,
     find_option,
