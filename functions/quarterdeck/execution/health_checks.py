@@ -1,6 +1,6 @@
 """What a version has to show before it becomes current: models that answer, tasks that succeed."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from time import monotonic
 
@@ -26,8 +26,8 @@ MODEL_SECONDS = 10.0
 MODELS_AT_ONCE = 32
 PING = "ping"
 
-FEWEST_TOKENS: Mapping[str, int] = {"openai": 16}
-"""Of an answer, where a provider takes no single one."""
+OPENAI_TOKENS = 16
+"""Of an answer: its newer models take no less."""
 
 
 def find_silent_models(
@@ -50,7 +50,10 @@ def find_silent_models(
 def ping_form(llm: Llm) -> Llm:
     """The same for models that differ in nothing but how they are asked."""
     named = llm.model_dump(include={"model", "secret", "base_url"})
-    return Llm(**named, max_tokens=FEWEST_TOKENS.get(llm.provider, 1))
+    if llm.provider == "openai" and llm.base_url is None:
+        # Its models that reason refuse `max_tokens`; other servers know nothing else.
+        return Llm(**named, max_completion_tokens=OPENAI_TOKENS)
+    return Llm(**named, max_tokens=OPENAI_TOKENS if llm.provider == "openai" else 1)
 
 
 def ask_model(llm: Llm, read_secret: Callable[[str], str]) -> str | None:

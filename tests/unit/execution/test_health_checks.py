@@ -38,6 +38,8 @@ def test_each_distinct_model_is_asked_once_for_little() -> None:
         for body in server.requests:
             assert body.get("max_tokens", body.get("max_completion_tokens")) == 16
     assert ping_form(Llm(model="anthropic/x", secret="a")).max_tokens == 1
+    own = ping_form(Llm(model="openai/o4-mini", secret="a"))
+    assert (own.max_tokens, own.max_completion_tokens) == (None, 16)
 
 
 def test_a_model_that_does_not_answer_is_named_without_its_key() -> None:
