@@ -15,6 +15,7 @@ from quarterdeck.systems.upkeep import SystemUpkeep
 from quarterdeck.table import Table
 from quarterdeck.tasks.queue import LifecycleMessage, Queue, WorkMessage
 from quarterdeck.tasks.upkeep import Upkeep
+from quarterdeck.tooling.manifest import list_tools
 from quarterdeck.vault import SecretReader
 
 
@@ -26,7 +27,9 @@ def load_upkeep() -> tuple[Upkeep, SystemUpkeep]:
     sqs = boto3.client("sqs")
     systems = SystemStore(table, blobs)
     secrets = SecretReader(boto3.client("secretsmanager"))
-    health = HealthCheck(systems, lambda name: secrets.exists(settings.secret_prefix + name))
+    health = HealthCheck(
+        systems, lambda name: secrets.exists(settings.secret_prefix + name), list_tools()
+    )
     return (
         Upkeep(table, blobs, Queue[WorkMessage](sqs, settings.tasks_queue_url), read_clock),
         SystemUpkeep(

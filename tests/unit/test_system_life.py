@@ -287,7 +287,8 @@ def test_a_failed_system_can_be_deleted(services: Services) -> None:
 
 def test_health_names_the_crew_and_what_it_lacks(services: Services) -> None:
     llm = {"model": "openai/gpt-4o", "secret": "openai"}
-    crews = [systems.crew("well"), systems.crew("ill", agents=[systems.agent(llm=llm)])]
+    ill = systems.crew("ill", agents=[systems.agent(llm=llm, tools=["calculator"])])
+    crews = [systems.crew("well"), ill]
     system_id = systems.deploy(services.systems, systems.system(crews=crews)).system_id
     answer = call("GET", f"/crews/{system_id}/health")
     assert (answer.status, answer.json["status"], answer.json["state"]) == (
@@ -304,3 +305,12 @@ def test_health_names_the_crew_and_what_it_lacks(services: Services) -> None:
     assert call("GET", f"/crews/{system_id}/health").json["status"] == "healthy"
     secrets.delete_secret(SecretId="quarterdeck/development/openai", RecoveryWindowInDays=7)
     assert call("GET", f"/crews/{system_id}/health").json["status"] == "unhealthy"
+
+
+def test_a_tool_that_a_release_takes_away_is_told(services: Services) -> None:
+    crew = systems.crew(agents=[systems.agent(tools=["calculator", "abacus"])])
+    system = systems.deploy(services.systems, systems.system(crews=[crew]))
+    answer = call("GET", f"/crews/{system.system_id}/health")
+    assert answer.json["crews"][0]["reasons"] == [
+        "unknown tool 'abacus'; known are: calculator, read_web_page"
+    ]

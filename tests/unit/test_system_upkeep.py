@@ -36,7 +36,7 @@ class Site:
         self.now = NOON
         self.secrets = {"openai"}
         self.store = SystemStore(FakeTable(), BlobStore(cast("S3Client", None), "unused"))
-        self.health = HealthCheck(self.store, lambda name: name in self.secrets)
+        self.health = HealthCheck(self.store, lambda name: name in self.secrets, ())
         self.queue = Sent()
         self.upkeep = SystemUpkeep(self.store, self.health, self.queue, self.clock)
 

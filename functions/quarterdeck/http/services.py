@@ -15,6 +15,7 @@ from quarterdeck.systems.store import SystemStore
 from quarterdeck.table import Table
 from quarterdeck.tasks.queue import LifecycleMessage, Queue, WorkMessage
 from quarterdeck.tasks.store import TaskStore
+from quarterdeck.tooling.manifest import list_tools
 from quarterdeck.vault import SecretReader
 
 SIGNED = Config(signature_version="s3v4")
@@ -50,7 +51,9 @@ def load_services() -> Services:
         systems=systems,
         tasks=TaskStore(table, blobs),
         keys=KeyStore(table),
-        health=HealthCheck(systems, lambda name: secrets.exists(settings.secret_prefix + name)),
+        health=HealthCheck(
+            systems, lambda name: secrets.exists(settings.secret_prefix + name), list_tools()
+        ),
         task_queue=Queue(sqs, settings.tasks_queue_url),
         deployment_queue=Queue(sqs, settings.deployments_queue_url),
         cursors=CursorSigner(lambda: secrets.read(settings.cursor_secret)),

@@ -1,6 +1,6 @@
 """Health of a system, as far as it is cheap to know: nothing is built, and no model asked."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -11,6 +11,7 @@ from quarterdeck.systems.configuration import Crew, SystemConfiguration
 from quarterdeck.systems.records import System
 from quarterdeck.systems.store import SystemStore
 from quarterdeck.table import Put, health_key
+from quarterdeck.tooling.manifest import describe_unknown
 
 CHECK_MINUTES = 15
 
@@ -38,11 +39,14 @@ class KnownHealth(BaseModel):
 
 
 class HealthCheck:
-    """`has_secret`: whether there is a secret of this name for models."""
+    """`has_secret`: whether there is a secret of this name for models; `tools`: the release's."""
 
-    def __init__(self, systems: SystemStore, has_secret: Callable[[str], bool]) -> None:
+    def __init__(
+        self, systems: SystemStore, has_secret: Callable[[str], bool], tools: Sequence[str]
+    ) -> None:
         self.systems = systems
         self.has_secret = has_secret
+        self.tools = tools
 
     def check(self, system: System, now: datetime) -> HealthReport:
         """Of the current version; a system that never had one is unhealthy."""
@@ -51,7 +55,7 @@ class HealthCheck:
         configuration = self.systems.get_configuration(system.system_id, system.current_version)
         missing = self._find_missing_secrets(configuration)
         ready = {crew.name for crew in self.systems.list_crews(system)}
-        crews = [judge_crew(crew, missing, ready) for crew in configuration.crews]
+        crews = [judge_crew(crew, missing, self.tools, ready) for crew in configuration.crews]
         return HealthReport(
             status="unhealthy" if any(c.status == "unhealthy" for c in crews) else "healthy",
             checked_at=format_time(now),
@@ -78,8 +82,13 @@ class HealthCheck:
         return KnownHealth.model_validate(item) if item else None
 
 
-def judge_crew(crew: Crew, missing: set[str], ready: set[str]) -> CrewHealth:
+def judge_crew(
+    crew: Crew, missing: Collection[str], tools: Sequence[str], ready: Collection[str]
+) -> CrewHealth:
+    """`missing`: names of secrets; `ready`: of crews with a capacity."""
     reasons = [f"there is no secret '{name}'" for name in list_secrets(crew) if name in missing]
+    named = dict.fromkeys(name for agent in crew.members for name in agent.tools)
+    reasons += [describe_unknown(name, tools) for name in named if name not in tools]
     if crew.name not in ready:
         reasons.append("the crew has no capacity")
     return CrewHealth(name=crew.name, status="unhealthy" if reasons else "healthy", reasons=reasons)
