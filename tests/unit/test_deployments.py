@@ -1,6 +1,7 @@
 """Deployments: a system has the old version or the new one, whatever happens to the deployer."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import TYPE_CHECKING, Any, cast
@@ -14,6 +15,7 @@ from quarterdeck.execution.deployment import Deployer
 from quarterdeck.execution.tool_function import ToolFunction
 from quarterdeck.systems.configuration import Crew, SystemConfiguration
 from quarterdeck.systems.deployments import MAX_ATTEMPTS, Busy
+from quarterdeck.systems.lifecycle import pause_system, unpause_system
 from quarterdeck.systems.records import Deployment, System
 from quarterdeck.systems.rollout import describe_crew
 from quarterdeck.systems.store import SystemStore
@@ -159,12 +161,39 @@ def test_a_further_version_keeps_what_crews_have_and_bounds_it(site: Site) -> No
     site.begin(NEW)
     site.deliver(2)
     system = site.store.get("desk-1")
-    assert (system.crews, system.retired) == (("two", "three"), ("one",))
+    assert (system.crews, system.retired) == (("two", "three"), ())
     assert {c.name: c.capacity for c in site.store.list_crews(system)} == {"two": 1, "three": 2}
     crew = site.store.get_crew_version(system, "two")
     assert crew
     assert crew.placeholders == ("topic",)
     assert site.store.get_crew_version(system, "one") is None
+
+
+def test_a_dropped_crew_with_tasks_is_looked_after_until_they_end(site: Site) -> None:
+    system = site.deploy(OLD)
+    held = Update(system.scope.crew_key("one"), {}, {"running": 1})
+    site.table.write(held)
+    site.begin(NEW)
+    site.deliver(2)
+    assert site.store.get("desk-1").retired == ("one",)
+    site.table.write(replace(held, add={"running": -1}))
+    site.begin(NEW)
+    site.deliver(3)
+    assert site.store.get("desk-1").retired == ()
+
+
+def test_a_crew_that_comes_back_has_the_pause_of_its_system(site: Site) -> None:
+    """Not the one that it had when it was dropped."""
+    system = site.deploy(OLD)
+    pause_system(site.store, system, site.now)
+    for number, configuration in ((2, NEW), (3, OLD)):
+        site.begin(configuration)
+        site.deliver(number)
+        if number == 2:
+            unpause_system(site.store, site.store.get("desk-1"), site.now)
+    item = site.table.get(system.scope.crew_key("one"))
+    assert item
+    assert "paused" not in item
 
 
 def test_what_fails_leaves_all_as_it_was_with_the_reason(site: Site) -> None:
@@ -240,7 +269,7 @@ def test_a_rollback_is_a_new_version_of_an_old_configuration(site: Site) -> None
     assert (deployment.number, deployment.of_version, deployment.kind) == (3, 1, "rollback")
     site.deliver(3)
     system = site.store.get("desk-1")
-    assert (system.current_version, system.crews, system.retired) == (3, ("one", "two"), ("three",))
+    assert (system.current_version, system.crews) == (3, ("one", "two"))
     again = site.store.begin_rollback(system, None, site.now)
     assert again.of_version == 2
 

@@ -6,11 +6,19 @@ from datetime import datetime, timedelta
 from quarterdeck.errors import FieldError
 from quarterdeck.names import format_time, generate_id
 from quarterdeck.systems.configuration import SystemConfiguration
-from quarterdeck.systems.records import DeploymentState, Frequency, Stage, StageName, System
+from quarterdeck.systems.records import (
+    CrewState,
+    DeploymentState,
+    Frequency,
+    Stage,
+    StageName,
+    System,
+)
 from quarterdeck.systems.rollout import (
     activate,
     claim_deployment,
     fail_deployment,
+    list_dropped,
     prepare_alerts,
     prepare_capacity,
     prepare_crews,
@@ -86,12 +94,12 @@ class Rollout:
         """Superseded if the deployment is another's."""
         self._end_stage("succeeded")
         for _ in range(CLAMP_ATTEMPTS):
-            capacities = self._read_capacities()
             writes = activate(
                 self.system,
                 self.deployment,
                 self.configuration,
-                capacities,
+                self._read_crews(),
+                self.find_retired(),
                 self.stages,
                 self.clock(),
             )
@@ -112,12 +120,15 @@ class Rollout:
         now = self.clock()
         self._write(*fail_deployment(self.system, self.deployment, self.stages, reasons, now))
 
-    def _read_capacities(self) -> dict[str, int]:
-        keys = {
-            crew.name: self.system.scope.crew_key(crew.name) for crew in self.configuration.crews
-        }
-        items = {name: self.systems.table.get(key) for name, key in keys.items()}
-        return {name: item["capacity"] for name, item in items.items() if item}
+    def find_retired(self) -> list[str]:
+        """The crews that the version drops and that have tasks still."""
+        dropped = list_dropped(self.system, self.configuration)
+        return [name for name in dropped if self.systems.count_live(self.system, name)]
+
+    def _read_crews(self) -> dict[str, CrewState]:
+        scope, crews = self.system.scope, self.configuration.crews
+        items = {crew.name: self.systems.table.get(scope.crew_key(crew.name)) for crew in crews}
+        return {name: CrewState.model_validate(item) for name, item in items.items() if item}
 
     def _end_stage(self, status: str) -> None:
         if self.stages:

@@ -11,8 +11,6 @@ from quarterdeck.systems.records import System
 from quarterdeck.systems.store import SystemStore
 from quarterdeck.table import (
     ACTIVE_SYSTEMS,
-    LATER_PREFIX,
-    QUEUE_PREFIX,
     SYSTEMS,
     TASKS_BY_TIME,
     ConditionFailed,
@@ -87,7 +85,7 @@ def request_deletion(systems: SystemStore, system: System, *, force: bool, now: 
     refuse_while_deploying(system)
     if system.state == "deleting":
         return system
-    live = 0 if force else count_live(systems.table, system)
+    live = 0 if force else count_live(systems, system)
     if live:
         tasks = "1 task lives" if live == 1 else f"{live} tasks live"
         raise Conflict(f"{tasks}: cancel what is queued or running, or delete with force=true")
@@ -98,16 +96,8 @@ def request_deletion(systems: SystemStore, system: System, *, force: bool, now: 
     return systems.get(system.system_id)
 
 
-def count_live(table: Table, system: System) -> int:
-    """Tasks that wait, hold a slot, or are to be tried again later."""
-    total = 0
-    for name in (*system.crews, *system.retired):
-        key = system.scope.crew_key(name)
-        item = table.get(key)
-        if item is not None:
-            waiting = sum(table.count(key.pk, prefix) for prefix in (QUEUE_PREFIX, LATER_PREFIX))
-            total += waiting + item["running"]
-    return total
+def count_live(systems: SystemStore, system: System) -> int:
+    return sum(systems.count_live(system, name) for name in (*system.crews, *system.retired))
 
 
 def finish_deletion(systems: SystemStore, system_id: str, clock: Callable[[], datetime]) -> bool:
@@ -124,7 +114,7 @@ def finish_deletion(systems: SystemStore, system_id: str, clock: Callable[[], da
         logger.info("The system is not to be deleted", system_id=system_id)
         return True
     cancel_tasks(systems.table, systems.blobs, system, clock)
-    if count_live(systems.table, system):
+    if count_live(systems, system):
         return False
     systems.table.write(*bury_system(system, clock()))
     return True

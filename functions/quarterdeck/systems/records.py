@@ -100,6 +100,13 @@ class CrewCapacity(BaseModel):
     running: int
 
 
+class CrewState(Record):
+    """What a deployment looks at in a CREW item."""
+
+    capacity: int
+    paused: bool = False
+
+
 class ScalingPolicy(Record):
     min_agents: int
     max_agents: int

@@ -14,6 +14,7 @@ from quarterdeck.systems.configuration import Crew, SystemConfiguration
 from quarterdeck.systems.records import (
     FIRST,
     BackupPlan,
+    CrewState,
     CrewVersion,
     Deployment,
     DeploymentState,
@@ -182,18 +183,20 @@ def activate(
     system: System,
     deployment: DeploymentState,
     configuration: SystemConfiguration,
-    capacities: Mapping[str, int],
+    crews: Mapping[str, CrewState],
+    retired: Sequence[str],
     stages: Sequence[Stage],
     now: datetime,
 ) -> list[Write]:
-    """Makes the version current, with capacities within its bounds: all or nothing."""
-    names = tuple(crew.name for crew in configuration.crews)
-    known = dict.fromkeys((*system.crews, *system.retired)) if system.current_version else {}
+    """Makes the version current, with capacities within its bounds: all or nothing.
+
+    `crews`: as they were read. `retired`: crews of earlier versions with tasks still.
+    """
     made_current = {
         "state": "active" if system.state == "deploying" else system.state,
         "current_version": deployment.version,
-        "crews": names,
-        "retired": tuple(name for name in known if name not in names),
+        "crews": [crew.name for crew in configuration.crews],
+        "retired": list(retired),
         "updated_at": format_time(now),
         ACTIVE_SYSTEMS.partition: EVERY_ACTIVE,
     }
@@ -206,27 +209,38 @@ def activate(
             [Equals("deploying", deployment.number)],
         ),
         end_deployment(system.system_id, deployment, "succeeded", stages, (), now),
-        *bound_capacities(system, configuration, capacities),
+        *adjust_crews(system, configuration, crews),
     ]
 
 
-def bound_capacities(
-    system: System, configuration: SystemConfiguration, capacities: Mapping[str, int]
+def list_dropped(system: System, configuration: SystemConfiguration) -> list[str]:
+    """Crews that the system has had and the version has not."""
+    had = dict.fromkeys((*system.crews, *system.retired)) if system.current_version else {}
+    names = {crew.name for crew in configuration.crews}
+    return [name for name in had if name not in names]
+
+
+def adjust_crews(
+    system: System, configuration: SystemConfiguration, crews: Mapping[str, CrewState]
 ) -> list[Write]:
-    """Of crews whose capacity the version's bounds do not allow; `capacities` as they were read."""
-    bounded = {
-        c.name: describe_crew(c).policy.clamp(capacities[c.name]) for c in configuration.crews
-    }
-    return [
-        Update(
-            system.scope.crew_key(name),
-            {"capacity": capacity},
-            {},
-            conditions=[Equals("capacity", capacities[name])],
+    """Of crews whose capacity the version's bounds do not allow, or whose pause is an old one's."""
+    paused = system.state == "paused"
+    writes: list[Write] = []
+    for crew in configuration.crews:
+        found = crews[crew.name]
+        capacity = describe_crew(crew).policy.clamp(found.capacity)
+        if (capacity, paused) == (found.capacity, found.paused):
+            continue
+        writes.append(
+            Update(
+                system.scope.crew_key(crew.name),
+                {"capacity": capacity} | ({"paused": True} if paused else {}),
+                {},
+                [] if paused else ["paused"],
+                [Equals("capacity", found.capacity)],
+            )
         )
-        for name, capacity in bounded.items()
-        if capacity != capacities[name]
-    ]
+    return writes
 
 
 def take_away(system: System, version: int, configuration: SystemConfiguration) -> list[Delete]:

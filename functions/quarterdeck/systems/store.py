@@ -27,6 +27,8 @@ from quarterdeck.table import (
     ACTIVE_SYSTEMS,
     EVERY_ACTIVE,
     EVERY_SYSTEM,
+    LATER_PREFIX,
+    QUEUE_PREFIX,
     SYSTEMS,
     ConditionFailed,
     Item,
@@ -218,6 +220,16 @@ class SystemStore:
             for name, item in zip(system.crews, items, strict=True)
             if item
         ]
+
+    def count_live(self, system: System, crew: str) -> int:
+        """The crew's tasks that wait, hold a slot, or are to be tried again later."""
+        key = system.scope.crew_key(crew)
+        item = self.table.get(key)
+        if item is None:
+            return 0
+        waiting = sum(self.table.count(key.pk, prefix) for prefix in (QUEUE_PREFIX, LATER_PREFIX))
+        running: int = item["running"]
+        return waiting + running
 
 
 def check_deployable(system: System) -> None:
