@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 from pydantic import ValidationError
 
-from infra.local.team_tools import open_tools, read_secret
+from infra.local.team_tools import load_manifest_for, open_tools, read_secret
 from quarterdeck.errors import InvalidInput
 from quarterdeck.execution.workspace import Workspace
 from quarterdeck.faults import read_error
@@ -16,7 +16,7 @@ from quarterdeck.process import prepare_process
 from quarterdeck.systems.configuration import Crew, SystemConfiguration
 from quarterdeck.systems.validation import find_unknown_tools
 from quarterdeck.tasks.outcome import Outcome, StepEvent, StepStarted
-from quarterdeck.tooling.manifest import list_tools, load_manifest
+from quarterdeck.tooling.manifest import list_tools
 
 HELP = """\
 The text of INPUT becomes the one input that the crew's texts ask for ({document}, say) and that
@@ -116,7 +116,7 @@ def rehearse(crew: Crew, description: str, inputs: dict[str, str], *, verbose: b
         from quarterdeck.execution.run import run_crew
         from quarterdeck.execution.tool_proxies import make_proxies
 
-        manifest = load_manifest() if any(agent.tools for agent in crew.agents) else {}
+        manifest = load_manifest_for(crew)
         with open_tools(manifest) as tools:
             return run_crew(
                 "local",

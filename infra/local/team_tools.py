@@ -5,10 +5,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from quarterdeck.tooling.manifest import Manifest
+from quarterdeck.systems.configuration import Crew
+from quarterdeck.tooling.manifest import Manifest, load_manifest
 from quarterdeck.tooling.process import ToolProcess
 from quarterdeck.tooling.runner import ToolRunner
 from quarterdeck.vault import SecretMissing
+
+
+def load_manifest_for(crew: Crew) -> Manifest:
+    """Empty for a crew without tools: it needs none of their files, nor that they are faultless."""
+    return load_manifest() if any(agent.tools for agent in crew.agents) else {}
 
 
 @contextmanager

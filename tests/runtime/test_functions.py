@@ -75,6 +75,20 @@ def test_a_system_is_deployed_and_runs_a_task(
     assert start("monitor").invoke({}) == {"resent": 0, "reaped": 0, "admitted": 0}
 
 
+def test_tools_run_on_their_layers(start: Callable[[str], FunctionProcess]) -> None:
+    tools = start("tools_runner")
+
+    def call(tool: str, **arguments: str) -> Any:
+        return tools.invoke({"tool": tool, "arguments": arguments, "idempotency_key": "k"})
+
+    assert call("calculator", expression="2*3") == {"text": "6"}
+    assert call("read_web_page", url="https://127.0.0.1/")["error"]["type"] == "Refused"
+    assert call("shell")["error"] == {
+        "type": "ToolUnknown",
+        "message": "unknown tool 'shell'; known are: calculator, read_web_page",
+    }
+
+
 def test_the_authorizer_knows_the_admin_key(start: Callable[[str], FunctionProcess]) -> None:
     authorizer = start("authorizer")
     assert authorizer.invoke({"headers": {"authorization": "Bearer the admin-key"}})["isAuthorized"]

@@ -5,6 +5,7 @@ import re
 import tomllib
 import zipfile
 from importlib import import_module
+from itertools import combinations
 from pathlib import Path, PurePosixPath
 from types import CodeType
 
@@ -19,6 +20,7 @@ from layers.packages import Platform
 from layers.programs import ROOT, BuildError, summarize_output
 from layers.stub import STUBS, write_stub
 from layers.trees import is_needed
+from quarterdeck.tooling.manifest import ADAPTER, load_manifest
 
 MIB = 2**20
 DIST_INFO = re.compile(r"python/([^/]+)-([^/-]+)\.dist-info/METADATA")
@@ -71,19 +73,20 @@ def test_layers_hold_python_and_share_no_file(platform: Platform) -> None:
     layers = [list_names(path) for path in build_all(platform, LAYERS).values()]
 
     assert all(name.startswith("python/") for names in layers for name in names)
-    assert not set.intersection(*layers)
+    assert not [pair for pair in combinations(layers, 2) if set.intersection(*pair)]
 
 
 @on_both_platforms
 def test_layers_have_the_locked_versions_and_no_package_twice(platform: Platform) -> None:
     lock = tomllib.loads((ROOT / "uv.lock").read_text())
     locked = {package["name"]: package.get("version") for package in lock["package"]}
-    base, crewai = (list_versions(path) for path in build_all(platform, LAYERS).values())
+    base, crewai, tools = (list_versions(path) for path in build_all(platform, LAYERS).values())
 
     assert {"aws-lambda-powertools", "boto3", "pydantic"} <= set(base)
     assert {"anthropic", "crewai", "openai"} <= set(crewai)
-    assert not set(base) & set(crewai)
-    assert {**base, **crewai}.items() <= locked.items()
+    assert {"beautifulsoup4"} <= set(tools)
+    assert len(base) + len(crewai) + len(tools) == len(base | crewai | tools)
+    assert (base | crewai | tools).items() <= locked.items()
 
 
 @on_both_platforms
@@ -119,10 +122,17 @@ def test_compiled_code_is_trusted_and_names_the_deployed_file(
 def test_functions_bundle_has_handlers_and_documents_alone() -> None:
     names = list_names(build_all(names=["functions"])["functions"])
 
-    assert {"api.py", "worker.py", "openapi.json", "docs.html"} <= names
+    assert {"api.py", "worker.py", "openapi.json", "docs.html", "tools.json"} <= names
     assert {PurePosixPath(name).suffix for name in names} <= {
         *(".py", ".pyc", ".yaml", ".json", ".html", ".txt")
     }
+
+
+def test_the_bundle_knows_its_tools() -> None:
+    with zipfile.ZipFile(build_all(names=["functions"])["functions"]) as opened:
+        manifest = ADAPTER.validate_json(opened.read("tools.json"))
+
+    assert manifest == load_manifest()
 
 
 @pytest.mark.parametrize(

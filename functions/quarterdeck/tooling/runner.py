@@ -38,8 +38,9 @@ class ToolRunner:
     ) -> None:
         self.manifest = manifest
         self.process = process
-        self.read_secret = read_secret
         self.show = show
+        # Of all calls: a tool can say in one what it was given in another.
+        self._secrets = SecretsInUse(read_secret)
 
     def handle(self, event: Mapping[str, Any]) -> ToolAnswer:
         """The tool's answer; whatever goes wrong is one as well."""
@@ -50,24 +51,21 @@ class ToolRunner:
             return answer_fault(InvalidRequest(str(read_error(error, "event"))))
         except Exception as error:
             return answer_fault(error)
-        secrets = SecretsInUse(self.read_secret)
         try:
-            answer = self._ask(tool, message, secrets)
+            answer = self._ask(tool, message)
         except Exception as error:
             answer = answer_fault(error)
         if printed := self.process.take_output():
-            self.show(tool.name, secrets.scrub_panel(printed))
-        return clean_answer(answer, secrets.scrub)
+            self.show(tool.name, self._secrets.scrub_panel(printed))
+        return clean_answer(answer, self._secrets.scrub)
 
     def call(self, tool: Tool, request: ToolRequest) -> ToolAnswer:
         """The same for a caller in this process: `make run` and `make tool`."""
         del tool
         return self.handle(request.model_dump())
 
-    def _ask(
-        self, tool: Tool, message: ToolRequest | ToolCheck, secrets: SecretsInUse
-    ) -> ToolAnswer:
-        values = {name: secrets.read(name) for name in tool.secrets}
+    def _ask(self, tool: Tool, message: ToolRequest | ToolCheck) -> ToolAnswer:
+        values = {name: self._secrets.read(name) for name in tool.secrets}
         # Loading is not the tool's time: it comes first, by itself.
         loading = {"tool": tool.name, "seconds": LOADING_SECONDS}
         loaded = ToolAnswer.model_validate(self.process.ask(loading, LOADING_SECONDS))

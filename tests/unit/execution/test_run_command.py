@@ -100,3 +100,19 @@ def test_a_secret_is_a_variable(
     assert main(["--crew", file]) == 1
     shown = capsys.readouterr().out
     assert "secret 'my-openai': the variable MY_OPENAI_API_KEY is not set" in shown
+
+
+def test_a_crew_uses_the_teams_tools(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = write(tmp_path, {"name": "one", "agents": [{**AGENT, "tools": ["calculator"]}]})
+    assert main(["--crew", file, "--description", "17 * 23"]) == 0
+    assert "\n391\n" in capsys.readouterr().out
+
+
+def test_a_tool_that_is_not_there_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write(tmp_path, {"name": "one", "agents": [{**AGENT, "tools": ["shell"]}]})
+    assert main(["--crew", file]) == 2
+    assert capsys.readouterr().err == (
+        "crews[0].agents[0].tools[0]: unknown tool 'shell'; known are: calculator, read_web_page\n"
+    )

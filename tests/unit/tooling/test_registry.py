@@ -164,3 +164,10 @@ def test_a_checkout_makes_the_manifest_that_the_bundle_has(
 
 def test_shared_code_is_no_tool() -> None:
     assert list_tools() == ("calculator", "read_web_page")
+
+
+def test_the_guides_tool_is_one(write: Write) -> None:
+    guide = (Path(__file__).parents[3] / "docs" / "tools.md").read_text()
+    code = guide.partition("```python\n")[2].partition("```")[0]
+    tool = describe_tool(write("weather", code))
+    assert (tool.name, tool.secrets, tool.timeout) == ("weather", ("weather",), 15)
