@@ -1,25 +1,33 @@
-"""The code as it would be without a piece of it: in this process, or in a pytest of its own.
-
-As a plugin (`-p tests.edits`) it runs the tests with the edit that QUARTERDECK_EDIT spells.
-"""
+"""The code as it would be without a piece of it: in this process, or in a pytest of its own."""
 
 import ast
 import importlib
 import inspect
-import json
+import multiprocessing
 import os
-import subprocess
 import sys
 import textwrap
-from collections.abc import Generator, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import astuple, dataclass
+import traceback
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import pytest
 
-VARIABLE = "QUARTERDECK_EDIT"
+OPTIONS = [
+    "-n0",
+    "-x",
+    "-q",
+    "-p",
+    "no:cacheprovider",
+    "-W",
+    "ignore::pytest.PytestAssertRewriteWarning",
+]
+UNTRIED = 100
+PRELOADED = ["tests.conftest", "tests.account", "tests.unit.execution.journals"]
 
 
 @dataclass(frozen=True)
@@ -57,20 +65,42 @@ def edited(edit: Edit) -> Iterator[None]:
         yield
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtestloop() -> Generator[None, object, object]:
-    """By now everything is imported that will have the edit."""
-    if VARIABLE not in os.environ:
-        return (yield)
-    with edited(Edit(*json.loads(os.environ[VARIABLE]))):
-        return (yield)
+class Failures:
+    """A plugin that counts what failed in the tests themselves, not around them."""
+
+    count = 0
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self.count += report.when == "call" and report.failed
 
 
-def run_edited(edit: Edit, test: str) -> subprocess.CompletedProcess[str]:
-    """A pytest of this one test, with the edit."""
-    command = f"{sys.executable} -m pytest -n0 -x -q -p no:cacheprovider -p tests.edits {test}"
-    environment = os.environ | {VARIABLE: json.dumps(astuple(edit))}
-    environment.pop("QUARTERDECK_PROVE", None)
-    return subprocess.run(
-        command.split(" "), env=environment, capture_output=True, text=True, timeout=90, check=False
-    )
+def run_edited(edit: Edit | None, tests: Collection[str], output: Path) -> int | None:
+    """How many of the tests failed, in a process of its own; negative if they could not be run."""
+    server = multiprocessing.get_context("forkserver")
+    server.set_forkserver_preload(PRELOADED)
+    process = server.Process(target=run_here, args=(edit, tests, output))
+    process.start()
+    process.join(120)
+    if process.is_alive():
+        process.kill()
+        process.join()
+    return process.exitcode if process.exitcode != UNTRIED else -UNTRIED
+
+
+def run_here(edit: Edit | None, tests: Collection[str], output: Path) -> None:
+    with output.open("w") as file:
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(file.fileno(), stream.fileno())
+    os.environ.pop("QUARTERDECK_PROVE", None)
+    result, failures = UNTRIED, Failures()
+    try:
+        with edited(edit) if edit else nullcontext():
+            code = pytest.main([*OPTIONS, *tests], plugins=[failures])
+        if code in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}:
+            result = failures.count
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(result)

@@ -132,13 +132,13 @@ class Play:
         if outcome == "cancelled" and self.attempts:
             task_id = pick(self.attempts, number).state.task_id
             outcome = "cancelled" if task_id in self.world.cancelled else "succeeded"
-        self._let_worker(lambda attempt: attempt.end(OUTCOMES[outcome], 5), plan, number)
+        self._let_leave(lambda attempt: attempt.end(OUTCOMES[outcome], 5), plan, number)
 
     def hand_on(self, plan: Plan = SMOOTH, number: int = 0) -> None:
-        self._let_worker(lambda attempt: attempt.hand_on(60_000), plan, number)
+        self._let_leave(lambda attempt: attempt.hand_on(60_000), plan, number)
 
     def postpone(self, plan: Plan = SMOOTH, number: int = 0, delay_s: float = 2.5) -> None:
-        self._let_worker(lambda attempt: attempt.postpone(1000, delay_s, 1), plan, number)
+        self._let_leave(lambda attempt: attempt.postpone(1000, delay_s, 1), plan, number)
 
     def record_call(self, number: int, occurrence: int) -> None:
         task_id = pick(self.attempts, number).state.task_id
@@ -205,6 +205,13 @@ class Play:
             self.client.freeze_indexes()
         elif self.in_memory:
             self.client.thaw_indexes()
+
+    def _let_leave(self, act: Callable[[Attempt], object], plan: Plan, number: int) -> None:
+        def leave(attempt: Attempt) -> None:
+            act(attempt)
+            self.watch.see_left(attempt.state)
+
+        self._let_worker(leave, plan, number)
 
     def _let_worker(self, act: Callable[[Attempt], object], plan: Plan, number: int) -> None:
         if self.attempts:

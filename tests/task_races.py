@@ -25,6 +25,17 @@ def dispatch(play: Play) -> None:
         play.submit(priority=priority)
 
 
+def put_off_last(play: Play) -> None:
+    """A low task is due again, and of two slots a high one has one and another is to have one."""
+    play.scale(1)
+    for priority in ("low", "high", "high"):
+        play.submit(priority=priority)
+    play.deliver()
+    play.postpone()
+    play.scale(2)
+    play.advance(4)
+
+
 def run(play: Play) -> None:
     dispatch(play)
     play.deliver()
@@ -75,6 +86,7 @@ STARTS: dict[str, Start] = {
     "due again": then(
         run, lambda play: play.postpone(), lambda play: play.scale(2), lambda play: play.advance(4)
     ),
+    "due again as the last": put_off_last,
     "ended": then(run, lambda play: play.finish(outcome="failed")),
 }
 

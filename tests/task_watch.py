@@ -138,6 +138,12 @@ class Watch:
                 self.expect(lost, "taken from a worker that lives", old, new)
                 self._see_loss(old["task_id"], new)
 
+    def see_left(self, claimed: TaskState) -> None:
+        """The worker of this claim is through with its task."""
+        now = self.states.get(claimed.task_id, {})
+        left = (now.get("status"), now.get("epoch")) != ("running", claimed.epoch)
+        self.expect(left, "left running", now)
+
     def check_messages(self) -> Iterator[str]:
         """Whoever dispatched a task, and was spared, has sent its message."""
         told_at = self.world.queue.told_at

@@ -4,6 +4,7 @@ A part of make prove.
 """
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -71,6 +72,9 @@ UNRECORDED = (
 )
 RETRY = "test_worker.py::test_a_retry_pays_for_no_call_again"
 
+WITHIN = "test_patches.py::test_a_call_within_a_call_is_journaled_once"
+TWICE = "test_patches.py::test_a_call_that_its_provider_reports_twice_is_counted_once"
+HERE = "tests/unit/execution"
 JOURNAL = "execution.journal:Journal"
 CLAIMS = "execution.claims:Claims"
 GATE = "execution.gate:Gate"
@@ -148,7 +152,7 @@ EDITS = [
         "journal.mark_started(place, self.name)",
         RETRIED_KEY,
     ),
-    (f"{CALLS}:find_journal", "None if asking.get() else ", "", REPLAY),
+    (f"{CALLS}:find_journal", "None if asking.get() else ", "", WITHIN),
     (f"{CALLS}:ask", "limit_request(asked.llm, journal.gate.time_left())", "pass", CUT_IN_TIME),
     (f"{CALLS}:ask", "not journal.gate.wait_out(error)", "True", WAITED_OUT),
     (
@@ -163,8 +167,8 @@ EDITS = [
         "True",
         WAITED_OUT,
     ),
-    (f"{CALLS}:note_completion", "asked.call_type is not None", "False", REPLAY),
-    (f"{CALLS}:report_call", "if entry.usage:", "if False:", f"{REPLAY}[sequential]"),
+    (f"{CALLS}:note_completion", "asked.call_type is not None", "False", TWICE),
+    (f"{CALLS}:report_call", "usage=entry.usage", "usage=None", f"{REPLAY}[sequential]"),
     ("execution.lease:judge_time", "times.ran >= times.timeout", "False", JUDGED),
     ("execution.lease:judge_time", "times.left < limits.begin_call", "False", JUDGED),
     ("execution.lease:judge_hang", "times.ran >= times.timeout + limits.grace", "False", JUDGED),
@@ -204,6 +208,14 @@ EDITS = [
 
 
 @pytest.mark.parametrize(("edit", "test"), [(Edit(*what), test) for *what, test in EDITS], ids=str)
-def test_without_it_a_test_fails(edit: Edit, test: str) -> None:
-    ran = run_edited(edit, f"tests/unit/execution/{test}")
-    assert ran.returncode == pytest.ExitCode.TESTS_FAILED, ran.stdout + ran.stderr
+def test_without_it_a_test_fails(edit: Edit, test: str, tmp_path: Path) -> None:
+    output = tmp_path / "output"
+    failed = run_edited(edit, [f"{HERE}/{test}"], output)
+    assert failed, "no test tells"
+    assert failed > 0, output.read_text()
+
+
+def test_with_nothing_taken_out_they_pass(tmp_path: Path) -> None:
+    output = tmp_path / "output"
+    tests = sorted({f"{HERE}/{test}" for *_, test in EDITS})
+    assert run_edited(None, tests, output) == 0, output.read_text()

@@ -10,7 +10,7 @@ import pytest
 from botocore.stub import Stubber
 from crewai import LLM
 from crewai.events.event_bus import crewai_event_bus
-from crewai.events.types.llm_events import LLMCallCompletedEvent
+from crewai.events.types.llm_events import LLMCallCompletedEvent, LLMCallType
 from crewai.llms.base_llm import BaseLLM
 from crewai.utilities.converter import Converter
 from pydantic import BaseModel
@@ -102,6 +102,23 @@ def test_a_call_within_a_call_is_journaled_once(method: str) -> None:
         text = asyncio.run(answer) if method == "acall" else answer
     assert text == "Why is the sea salt?"
     assert journal.recorded == 1
+
+
+def test_a_call_that_its_provider_reports_twice_is_counted_once() -> None:
+    class Twice(BaseLLM):
+        def call(self, *_: Any, **__: Any) -> str:
+            for _ in range(2):
+                self._emit_call_completed_event("salt", LLMCallType.LLM_CALL)
+            return "salt"
+
+    apply_patches()
+    reported: list[Any] = []
+    listen = reported.append
+    with crewai_event_bus.scoped_handlers(), Journal(MemoryStore()).open(str):
+        crewai_event_bus.on(LLMCallCompletedEvent)(lambda _, event: listen(event))
+        assert Twice(model="twice").call("Why?") == "salt"
+        crewai_event_bus.flush()
+    assert len(reported) == 1
 
 
 class Report(BaseModel):
