@@ -107,7 +107,7 @@ def test_a_call_within_a_call_is_journaled_once(method: str) -> None:
 def test_a_call_that_its_provider_reports_twice_is_counted_once() -> None:
     class Twice(BaseLLM):
         def call(self, *_: Any, **__: Any) -> str:
-            for _ in range(2):
+            for _twice in range(2):
                 self._emit_call_completed_event("salt", LLMCallType.LLM_CALL)
             return "salt"
 
