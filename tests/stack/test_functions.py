@@ -9,10 +9,10 @@ import pytest
 from infra.environment import load_target
 from quarterdeck.execution.tool_function import READ_SECONDS
 from quarterdeck.settings import (
-    AdmissionSettings,
     ApiSettings,
     AuthorizerSettings,
     DeployerSettings,
+    MonitorSettings,
     Settings,
     ToolsSettings,
     WorkerSettings,
@@ -27,7 +27,7 @@ SETTINGS: dict[str, type[Settings]] = {
     "authorizer": AuthorizerSettings,
     "deployer": DeployerSettings,
     "worker": WorkerSettings,
-    "monitor": AdmissionSettings,
+    "monitor": MonitorSettings,
     "tools_runner": ToolsSettings,
 }
 FUNCTIONS = Path(__file__).parents[2] / "functions"
@@ -104,9 +104,11 @@ def test_who_calls_tools_sees_their_function_end(development: Assembly) -> None:
     assert LOADING_SECONDS + LONGEST_SECONDS < properties["Timeout"] < READ_SECONDS
 
 
-def test_only_the_worker_may_start_itself_again(assembly: Assembly) -> None:
+def test_only_those_who_send_to_their_own_queue_may_start_themselves_again(
+    assembly: Assembly,
+) -> None:
     loops = {n: properties["RecursiveLoop"] for n, (_, properties) in assembly.functions().items()}
-    assert {name for name, loop in loops.items() if loop == "Allow"} == {"worker"}
+    assert {name for name, loop in loops.items() if loop == "Allow"} == {"deployer", "worker"}
     assert set(loops.values()) == {"Allow", "Terminate"}
 
 
