@@ -31,6 +31,8 @@ from quarterdeck.table import (
 from quarterdeck.tasks.ending import stop_task
 from quarterdeck.tasks.states import TERMINAL
 
+API_SECONDS = 30
+"""No request that saw the system open is left after it."""
 PAGE = 200
 TOGETHER = 99
 """Crews that change in one transaction with META: DynamoDB takes 100 items."""
