@@ -72,7 +72,10 @@ def test_a_system_is_deployed_and_runs_a_task(
     assert "A lighthouse guides ships at night." in task["result"]["output"]
     assert task["rehearsal"] is True
     assert worker.invoke(message, timeout=WORKER_SECONDS) is None
-    assert start("monitor").invoke({}) == {"resent": 0, "reaped": 0, "admitted": 0}
+    deeds = start("monitor").invoke({})
+    # Each system has its minute of the quarter of an hour.
+    assert deeds.pop("systems_checked") in {0, 1}
+    assert deeds == {"resent": 0, "reaped": 0, "admitted": 0, "deployments_resent": 0}
 
 
 def test_tools_run_on_their_layers(start: Callable[[str], FunctionProcess]) -> None:

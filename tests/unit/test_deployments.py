@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -15,10 +16,12 @@ from quarterdeck.execution.deployment import Deployer
 from quarterdeck.execution.tool_function import ToolFunction
 from quarterdeck.systems.configuration import Crew, SystemConfiguration
 from quarterdeck.systems.deployments import MAX_ATTEMPTS, Busy
+from quarterdeck.systems.health import HealthCheck
 from quarterdeck.systems.lifecycle import pause_system, unpause_system
 from quarterdeck.systems.records import Deployment, System
 from quarterdeck.systems.rollout import describe_crew
 from quarterdeck.systems.store import SystemStore
+from quarterdeck.systems.upkeep import SystemUpkeep
 from quarterdeck.table import Item, Update
 from quarterdeck.tasks.queue import DeploymentMessage, LifecycleMessage, Queue
 from tests import systems
@@ -44,6 +47,7 @@ NEW = systems.system(
     retention_days=20,
 )
 REFUSED = systems.crew("refused")
+MAX_CREWS = SystemConfiguration.model_json_schema()["properties"]["crews"]["maxItems"]
 
 
 class Site:
@@ -196,6 +200,18 @@ def test_a_crew_that_comes_back_has_the_pause_of_its_system(site: Site) -> None:
     assert "paused" not in item
 
 
+def test_as_many_crews_as_a_system_may_have_become_current_at_once(site: Site) -> None:
+    site.table.calls.after_write = lambda: None
+    names = [f"crew-{number}" for number in range(MAX_CREWS)]
+    site.deploy(OLD | {"crews": [systems.crew(name, min_agents=5) for name in names]})
+    site.begin(OLD | {"crews": [systems.crew(name, max_agents=2) for name in names]})
+    site.deliver(2)
+    system = site.store.get("desk-1")
+    assert system.current_version == 2
+    assert [crew.capacity for crew in site.store.list_crews(system)] == [2] * MAX_CREWS
+    check_system(site.store, "desk-1")
+
+
 def test_what_fails_leaves_all_as_it_was_with_the_reason(site: Site) -> None:
     site.deploy(OLD)
     before = site.dump()
@@ -234,6 +250,25 @@ def test_two_deployers_take_one_deployment_in_turn(site: Site) -> None:
     with pytest.raises(Busy):
         site.deliver(2)
     site.deliver_until_done(2)
+    assert site.store.get("desk-1").current_version == 2
+
+
+def test_a_message_that_is_sent_again_for_a_lost_deployer_is_taken_at_once(site: Site) -> None:
+    site.deploy(OLD)
+    site.begin(NEW)
+    site.table.calls.before_write = crash_at(5)
+    with pytest.raises(Crash):
+        site.deliver(2)
+    site.table.calls.before_write = lambda: None
+    sent: list[LifecycleMessage] = []
+    queue = cast(Queue[LifecycleMessage], SimpleNamespace(send=sent.append))
+    upkeep = SystemUpkeep(site.store, cast(HealthCheck, None), queue, lambda: site.now)
+    assert upkeep.resend_deployments() == 0
+    site.now += timedelta(seconds=INVOCATION + 10)
+    assert upkeep.resend_deployments() == 1
+    assert upkeep.resend_deployments() == 0
+    assert sent == [DeploymentMessage(system_id="desk-1", number=2)]
+    site.deliver(2)
     assert site.store.get("desk-1").current_version == 2
 
 

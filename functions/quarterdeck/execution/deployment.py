@@ -25,9 +25,6 @@ RESERVE_SECONDS = 30.0
 """Of an invocation, for what comes after the checks."""
 DELETION_SECONDS = 30
 """Until a deletion looks again whether its running tasks have ended."""
-MAX_RETIRED = 45
-"""One transaction pauses them all, with 50 crews of the version."""
-
 type Faults = Iterable[FieldError]
 
 
@@ -85,7 +82,7 @@ class Deployer:
             ("validate", lambda: self._validate(rollout.configuration)),
             ("create_crews", lambda: self._create_crews(rollout)),
             ("monitoring", lambda: do(rollout.prepare_alerts)),
-            ("scaling", lambda: prepare_capacities(rollout)),
+            ("scaling", lambda: do(rollout.prepare_capacities)),
             ("backups", lambda: do(lambda: rollout.prepare_plan(self.backup_frequency))),
             ("health_checks", lambda: self._check_health(rollout, left)),
         )
@@ -143,15 +140,6 @@ class Deployer:
             else:
                 if answer.error:
                     yield FieldError(path, str(answer.error))
-
-
-def prepare_capacities(rollout: Rollout) -> Faults:
-    retired = rollout.find_retired()
-    if len(retired) > MAX_RETIRED:
-        rule = f"{len(retired)} crews of earlier versions have tasks still: wait for their end"
-        yield FieldError("crews", rule)
-        return
-    rollout.prepare_capacities()
 
 
 def do(act: Callable[[], None]) -> Faults:

@@ -15,14 +15,16 @@ from quarterdeck.http.pagination import PAGE_SIZE, Cursor, Limit
 from quarterdeck.names import Name, read_clock
 from quarterdeck.systems.configuration import SystemConfiguration
 from quarterdeck.systems.health import HealthReport, KnownHealth
-from quarterdeck.systems.lifecycle import pause_system, request_deletion, unpause_system
+from quarterdeck.systems.lifecycle import (
+    API_SECONDS,
+    pause_system,
+    request_deletion,
+    unpause_system,
+)
 from quarterdeck.systems.records import FIRST, CrewCapacity, Deployment, State, System
 from quarterdeck.tasks.queue import DeletionMessage
 
 router = APIGatewayHttpRouter()
-
-API_SECONDS = 30
-"""No request that saw the system open is left after it."""
 
 
 class SystemSummary(BaseModel):

@@ -159,7 +159,7 @@ def claim(
     now = clock()
     if deployment.status != "running":
         return None
-    if deployment.epoch and (deployment.lease_expires_at or "") > format_time(now):
+    if deployment.claimed_by and (deployment.lease_expires_at or "") > format_time(now):
         raise Busy(f"deployment {number} of system '{system_id}' is another deployer's")
     until = now + timedelta(seconds=left) + AFTERGLOW
     try:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from itertools import batched
 
 from quarterdeck.blobs import BlobStore
 from quarterdeck.errors import Conflict, NotFound
@@ -28,7 +29,11 @@ from quarterdeck.table import (
 from quarterdeck.tasks.ending import stop_task
 from quarterdeck.tasks.states import TERMINAL
 
+API_SECONDS = 30
+"""No request that saw the system open is left after it."""
 PAGE = 200
+TOGETHER = 99
+"""Crews that change in one transaction with META: DynamoDB takes 100 items."""
 
 
 def pause_system(systems: SystemStore, system: System, now: datetime) -> System:
@@ -57,7 +62,10 @@ def switch_state(systems: SystemStore, system: System, old: str, new: str, now: 
         for name in (*system.crews, *system.retired)
     ]
     try:
-        systems.table.write(change_state(system, old, new, now), *crews)
+        # Until the state has changed, what was done of the rest can be done again.
+        for some in batched(crews[TOGETHER:], TOGETHER, strict=False):
+            systems.table.write(*some)
+        systems.table.write(change_state(system, old, new, now), *crews[:TOGETHER])
     except ConditionFailed:
         raise Conflict("the system has changed meanwhile: read it again") from None
     return systems.get(system.system_id)

@@ -81,10 +81,14 @@ class Deployment(Record):
 
 
 class DeploymentState(Deployment):
-    """With what a deployer needs to be the only one. `attempts`: how many have begun."""
+    """With what a deployer needs to be the only one. `attempts`: how many have begun.
+
+    `claimed_by`: whose it is until the lease ends; None while its message is on the way.
+    """
 
     epoch: int = 0
     attempts: int = 0
+    claimed_by: str | None = None
     lease_expires_at: str | None = None
 
     @property

@@ -126,8 +126,9 @@ def record_stages(system_id: str, deployment: DeploymentState, stages: Sequence[
 
 
 def resend_deployment(system_id: str, deployment: DeploymentState, now: datetime) -> Update:
-    """Its message is due again later."""
-    return change_deployment(system_id, deployment, lease_index(system_id, now + PICK_UP))
+    """Nobody's, for the next deployer to take at once; the message is due again later."""
+    due = lease_index(system_id, now + PICK_UP)
+    return change_deployment(system_id, deployment, due, ["claimed_by"])
 
 
 def prepare_crews(system: System, version: int, crews: Sequence[Crew]) -> list[Put]:

@@ -7,6 +7,7 @@ from quarterdeck.errors import NotFound
 from quarterdeck.names import format_time
 from quarterdeck.observability import logger
 from quarterdeck.systems.health import CHECK_MINUTES, HealthCheck, is_due
+from quarterdeck.systems.lifecycle import API_SECONDS
 from quarterdeck.systems.records import System
 from quarterdeck.systems.rollout import resend_deployment
 from quarterdeck.systems.store import SystemStore
@@ -70,7 +71,9 @@ class SystemUpkeep:
 
     def _look_after(self, system: System) -> None:
         if system.state == "deleting":
-            self.queue.send(DeletionMessage(system_id=system.system_id, delete=True))
+            # It may have been asked for this very second.
+            message = DeletionMessage(system_id=system.system_id, delete=True)
+            self.queue.send(message, delay_s=API_SECONDS)
             return
         report = self.health.check(system, self.clock())
         self.health.note(system, report)
