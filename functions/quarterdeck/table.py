@@ -82,6 +82,18 @@ def health_key(system_id: str) -> Key:
     return Key(f"SYS#{system_id}", "HEALTH")
 
 
+def activity_partition(slot: datetime) -> str:
+    return f"ACTIVITY#{format_time(slot)}"
+
+
+def activity_key(slot: datetime, system_id: str) -> Key:
+    return Key(activity_partition(slot), system_id)
+
+
+def last_look_key() -> Key:
+    return Key("MONITOR", "LAST_LOOK")
+
+
 def access_key(digest: str) -> Key:
     return Key(f"KEY#{digest}", "KEY")
 

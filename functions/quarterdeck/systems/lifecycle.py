@@ -8,6 +8,7 @@ from quarterdeck.blobs import BlobStore
 from quarterdeck.errors import Conflict, NotFound
 from quarterdeck.names import format_time
 from quarterdeck.observability import logger
+from quarterdeck.systems.activity import mark_active
 from quarterdeck.systems.records import System
 from quarterdeck.systems.store import SystemStore
 from quarterdeck.table import (
@@ -43,6 +44,7 @@ def pause_system(systems: SystemStore, system: System, now: datetime) -> System:
 
 def unpause_system(systems: SystemStore, system: System, now: datetime) -> System:
     """Conflict unless it is paused."""
+    mark_active(systems.table, system.system_id, now)
     return switch_state(systems, system, "paused", "active", now)
 
 

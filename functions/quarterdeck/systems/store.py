@@ -231,6 +231,17 @@ class SystemStore:
         running: int = item["running"]
         return waiting + running
 
+    def has_tasks(self, system: System, crew: str) -> bool:
+        """Whether `count_live` would find any."""
+        key = system.scope.crew_key(crew)
+        item = self.table.get(key)
+        if item is None or item["running"]:
+            return item is not None
+        return any(
+            next(self.table.query(key.pk, prefix, limit=1), None) is not None
+            for prefix in (QUEUE_PREFIX, LATER_PREFIX)
+        )
+
 
 def check_deployable(system: System) -> None:
     if system.deploying:

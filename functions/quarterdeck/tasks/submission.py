@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 from quarterdeck.blobs import BlobStore
 from quarterdeck.errors import Conflict, FieldError, InvalidInput, QueueFull
 from quarterdeck.names import Name, format_time, generate_id
+from quarterdeck.systems.activity import mark_active
 from quarterdeck.systems.configuration import MAX_INPUTS, MAX_TASK_SECONDS
 from quarterdeck.systems.placeholders import INPUT_NAME
 from quarterdeck.systems.records import CrewVersion, System
@@ -113,6 +114,7 @@ def enqueue_task(
     document = blobs.store_document(
         f"{system.scope.blob_prefix}/{state.task_id}/spec.json", spec.model_dump_json()
     )
+    mark_active(table, system.system_id, now)
     table.write(*submit_task(system.scope, state, {"document": document}, now))
     return state
 

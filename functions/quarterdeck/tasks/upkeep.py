@@ -9,6 +9,8 @@ from quarterdeck.blobs import BlobStore
 from quarterdeck.errors import NotFound
 from quarterdeck.names import format_time
 from quarterdeck.observability import count_event, logger
+from quarterdeck.systems.activity import ActiveSystems, mark_active
+from quarterdeck.systems.records import System
 from quarterdeck.systems.store import SystemStore
 from quarterdeck.table import (
     LEASE_SHARDS,
@@ -56,6 +58,7 @@ class Upkeep:
         self.queue = queue
         self.clock = clock
         self.systems = SystemStore(table, blobs)
+        self.active = ActiveSystems(table)
         self.tasks = TaskStore(table, blobs)
 
     def settle_due(self) -> dict[str, int]:
@@ -104,20 +107,30 @@ class Upkeep:
         self.table.write(*bury_task(scope, state, outcome, document, self.clock()))
 
     def admit_everywhere(self) -> int:
-        """Admits for each crew of each active system; one that fails keeps no other from it."""
+        """Admits for each crew of the marked systems; one that fails keeps no other from it."""
         admitted = 0
-        active = list(self.systems.list_active())
+        now = self.clock()
+        active = list(self.active.list_marked(now))
         random.shuffle(active)  # A run that is cut short leaves out others than the last one did.
         for system_id in active:
             try:
-                system = self.systems.get(system_id)
-                for crew in (*system.crews, *system.retired):
-                    tasks = admit_tasks(self.table, self.queue, system.scope, crew, self.clock)
-                    admitted += len(tasks)
+                admitted += self._admit(self.systems.get(system_id))
             except NotFound:
                 continue
             except Exception:
                 logger.exception("Admission failed", system_id=system_id)
+        self.active.note_look(now)
+        return admitted
+
+    def _admit(self, system: System) -> int:
+        """A crew with tasks marks its system, which is so looked at until they have ended."""
+        admitted, busy = 0, False
+        for crew in (*system.crews, *system.retired):
+            tasks = admit_tasks(self.table, self.queue, system.scope, crew, self.clock)
+            admitted += len(tasks)
+            busy = busy or self.systems.has_tasks(system, crew)
+        if busy:
+            mark_active(self.table, system.system_id, self.clock())
         return admitted
 
 
