@@ -255,6 +255,7 @@ def check_buckets(scope: Scope, states: Mapping[str, Item], items: Iterable[Item
     statuses = Counter(state["status"] for state in states.values())
     wanted: dict[str, int] = {status: statuses[status] for status in TERMINAL}
     wanted["arrivals"] = len(states)
+    wanted["continuations"] = sum(state.get("continuations", 0) for state in states.values())
     found = {name: counted[name] for name in wanted}
     if found != wanted:
         yield f"counted {found}, not {wanted}"

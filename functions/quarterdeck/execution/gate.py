@@ -14,6 +14,7 @@ from quarterdeck.execution.provider_faults import (
     find_fault,
 )
 from quarterdeck.execution.stopping import Stop
+from quarterdeck.metrics.tally import Tally
 from quarterdeck.observability import logger
 from quarterdeck.tasks.outcome import TaskError
 
@@ -40,6 +41,7 @@ class Gate:
         time_left: Callable[[], float],
         sleep: Callable[[float], None] = time.sleep,
         draw: Callable[[], float] = draw_jitter,
+        tally: Tally | None = None,
     ) -> None:
         self.stopped: Stop | None = None
         self.attempts = attempts
@@ -47,6 +49,7 @@ class Gate:
         self._guard = guard
         self._sleep = sleep
         self._draw = draw
+        self._tally = tally or Tally()
         self._closed = False
         self._in_flight = 0
         self._changed = threading.Condition()
@@ -99,7 +102,10 @@ class Gate:
             return False
         # A request that was cut because the worker's time is up is no fault of the provider.
         self.check()
+        if fault.kind == "throttled":
+            self._tally.count("throttled")
         self._wait(cause, fault.retry_after, fault.kind)
+        self._tally.count("retries")
         return True
 
     def give_up(self, error: Exception) -> None:

@@ -12,6 +12,7 @@ from quarterdeck.execution.gate import Gate, allow_all, know_no_end
 from quarterdeck.execution.journal_entry import Entry, Kind, Mark, encode_answer
 from quarterdeck.execution.journal_store import Loaded, Place, Store, spell_idempotency_key
 from quarterdeck.execution.stopping import Stop
+from quarterdeck.metrics.tally import Tally
 from quarterdeck.tasks.outcome import TaskError
 
 CLOSING_SECONDS = 30.0
@@ -32,7 +33,7 @@ class Journal:
 
     A call is recorded before anyone uses it. The worker's `guard` is asked before each call that is
     really made, and may raise Stop; `time_left` (seconds) bounds requests and waits. `attempts`:
-    calls that failed in a row before this run.
+    calls that failed in a row before this run. `tally` counts what is really called.
     """
 
     def __init__(
@@ -45,8 +46,10 @@ class Journal:
         sleep: Callable[[float], None] = time.sleep,
         allow_divergence: bool = False,
         code: str | None = None,
+        tally: Tally | None = None,
     ) -> None:
-        self.gate = Gate(guard, attempts, time_left, sleep)
+        self.tally = tally or Tally()
+        self.gate = Gate(guard, attempts, time_left, sleep, tally=self.tally)
         self._sleep = sleep
         self._store = store
         self._allow_divergence = allow_divergence
@@ -131,6 +134,8 @@ class Journal:
             raise
         entry = Entry(kind, name, kept, usage, call_type, effect, self._code)
         self._recorded.append(place)
+        if kind == "tool":
+            self.tally.count("tool_calls")
         return self._keep(lambda: self._store.record(place, entry))
 
     def find_mark(self, place: Place) -> Mark | None:

@@ -1,6 +1,7 @@
 """A model's `call` and `acall` by way of the journal of the run, for every class of models."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -130,7 +131,8 @@ def ask(journal: Journal, asked: Asked, act: Callable[[], Any]) -> Any:
         try:
             wait_turn(asked.llm, journal.gate.pause)
             limit_request(asked.llm, journal.gate.time_left())
-            return act()
+            with time_call(journal):
+                return act()
         except Exception as error:
             if not journal.gate.wait_out(error):
                 raise
@@ -144,12 +146,21 @@ async def ask_async(journal: Journal, asked: Asked, act: Callable[[], Awaitable[
         try:
             await asyncio.to_thread(wait_turn, asked.llm, journal.gate.pause)
             limit_request(asked.llm, journal.gate.time_left())
-            return await act()
+            with time_call(journal):
+                return await act()
         except Exception as error:
             if not await asyncio.to_thread(journal.gate.wait_out, error):
                 raise
         finally:
             asking.reset(token)
+
+
+@contextmanager
+def time_call(journal: Journal) -> Iterator[None]:
+    """A call that fails is not counted: how long it took says nothing of the model."""
+    began = time.monotonic()
+    yield
+    journal.tally.time_call(round(1000 * (time.monotonic() - began)))
 
 
 def note_completion(call_type: LLMCallType, usage: dict[str, Any] | None) -> bool:

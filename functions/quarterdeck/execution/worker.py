@@ -100,6 +100,7 @@ class Worker:
             lease.guard,
             attempts=state.attempts,
             time_left=lease.time_left,
+            tally=attempt.tally,
         )
         crew = configuration.find_crew(state.crew_name)
         outcome = run_crew(

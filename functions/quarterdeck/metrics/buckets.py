@@ -5,7 +5,10 @@ milliseconds, so that the bin's geometric middle is within 5 % of every time in 
 """
 
 import math
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Literal
 
 from quarterdeck.table import Scope, Update
 from quarterdeck.tasks.outcome import Outcome
@@ -13,33 +16,50 @@ from quarterdeck.tasks.outcome import Outcome
 BASE = 1.1
 BUCKET_DAYS = 15
 
+Timed = Literal["response", "running", "llm"]
+"""Of a task, submit to end, and claim to end over its attempts; of a model's call."""
+
+NOTHING: Mapping[str, int] = MappingProxyType({})
+
 
 def count_arrival(scope: Scope, crew: str, now: datetime) -> Update:
     return add_counters(scope, crew, now, {"arrivals": 1})
 
 
 def count_outcome(
-    scope: Scope, crew: str, outcome: Outcome, response_ms: int, now: datetime
+    scope: Scope,
+    crew: str,
+    outcome: Outcome,
+    response_ms: int,
+    now: datetime,
+    counts: Mapping[str, int] = NOTHING,
 ) -> Update:
-    """`response_ms` runs from submit to end, the outcome's own duration from claim to end."""
+    """`response_ms` runs from submit to end, the outcome's own duration from claim to end.
+
+    `counts`: what the attempt that ended has counted besides.
+    """
     counters = {
+        **counts,
         outcome.status: 1,
         "prompt_tokens": outcome.usage.prompt_tokens,
         "completion_tokens": outcome.usage.completion_tokens,
         "llm_calls": outcome.usage.requests,
         "unpriced_calls": outcome.usage.unpriced,
         "cost_nano_usd": round(outcome.usage.cost_usd * 1e9),
-        "response_ms": response_ms,
-        f"response_bin_{find_bin(response_ms)}": 1,
-        "running_ms": outcome.duration_ms,
-        f"running_bin_{find_bin(outcome.duration_ms)}": 1,
+        **describe_time("response", response_ms),
+        **describe_time("running", outcome.duration_ms),
     }
     if outcome.error:
         counters[f"error_{outcome.error.type}"] = 1
     return add_counters(scope, crew, now, counters)
 
 
-def add_counters(scope: Scope, crew: str, now: datetime, counters: dict[str, int]) -> Update:
+def describe_time(kind: Timed, milliseconds: int) -> dict[str, int]:
+    """The counters of one time: for the mean, and for the histogram."""
+    return {f"{kind}_ms": milliseconds, f"{kind}_bin_{find_bin(milliseconds)}": 1}
+
+
+def add_counters(scope: Scope, crew: str, now: datetime, counters: Mapping[str, int]) -> Update:
     expires = int((now + timedelta(days=BUCKET_DAYS)).timestamp())
     return Update(scope.bucket_key(crew, now), {"expires_at": expires}, counters)
 

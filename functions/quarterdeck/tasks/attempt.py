@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from quarterdeck.blobs import BlobStore
 from quarterdeck.errors import NotFound
+from quarterdeck.metrics.tally import Tally
 from quarterdeck.names import generate_id
 from quarterdeck.observability import count_event, logger
 from quarterdeck.systems.store import SystemStore
@@ -31,7 +32,8 @@ MAX_DELAY_S = 900
 class Attempt:
     """`state` is the task's as it was claimed: nothing is written once another has its epoch.
 
-    `ran_ms` is the time since the claim, in milliseconds.
+    `ran_ms` is the time since the claim, in milliseconds. `tally` is written with the end of the
+    attempt, whatever that is.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Attempt:
         self.scope = scope
         self.state = state
         self.events = 0
+        self.tally = Tally()
 
     def beat(self, ran_ms: int) -> bool:
         """Whether a cancel was asked for; ConditionFailed when the lease is lost."""
@@ -74,8 +77,11 @@ class Attempt:
         """
         outcome = outcome.model_copy(update={"duration_ms": self.state.ran_ms + ran_ms})
         document = store_outcome(self.blobs, self.scope, self.state, outcome)
+        counts = self.tally.read()
         try:
-            self.table.write(*finish_task(self.scope, self.state, outcome, document, self.clock()))
+            self.table.write(
+                *finish_task(self.scope, self.state, outcome, document, self.clock(), counts)
+            )
         except ConditionFailed:
             return outcome.status != "cancelled" and self._yield_to_cancel(outcome, ran_ms)
         logger.info("Ended", task_id=self.state.task_id, status=outcome.status)
@@ -87,8 +93,9 @@ class Attempt:
         if self.state.continuations >= MAX_CONTINUATIONS:
             message = f"the task was continued {MAX_CONTINUATIONS} times"
             return self.end(fail("continuation_limit", message), ran_ms)
+        counts = self.tally.read()
         try:
-            self.table.write(continue_task(self.scope, self.state, ran_ms, self.clock()))
+            self.table.write(*continue_task(self.scope, self.state, ran_ms, self.clock(), counts))
         except ConditionFailed:
             return self._yield_to_cancel(CANCELLED, ran_ms)
         send_task(self.queue, self.scope, self.state.task_id, self.state.epoch)
@@ -96,10 +103,12 @@ class Attempt:
 
     def postpone(self, ran_ms: int, delay_s: float, attempts: int) -> bool:
         """Frees the slot until the provider may have recovered; False as `end`."""
-        state = self.state
-        not_before = self.clock() + timedelta(seconds=delay_s)
+        state, now, counts = self.state, self.clock(), self.tally.read()
+        not_before = now + timedelta(seconds=delay_s)
         try:
-            self.table.write(*postpone_task(self.scope, state, ran_ms, attempts, not_before))
+            self.table.write(
+                *postpone_task(self.scope, state, ran_ms, attempts, not_before, now, counts)
+            )
         except ConditionFailed:
             return self._yield_to_cancel(CANCELLED, ran_ms)
         wake = WakeMessage(**self.scope._asdict(), crew_name=state.crew_name)

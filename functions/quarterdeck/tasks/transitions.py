@@ -4,11 +4,12 @@ Pure: the caller reads, decides with these, and writes. `crew.running` counts th
 slot, which are those `dispatched` and `running`.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from quarterdeck.metrics.buckets import count_arrival, count_outcome
+from quarterdeck.metrics.buckets import NOTHING, add_counters, count_arrival, count_outcome
 from quarterdeck.names import format_time, parse_time
 from quarterdeck.table import (
     LEASE_KEYS,
@@ -34,6 +35,7 @@ MAX_CONTINUATIONS = 200
 TASK_DAYS = 90
 
 UNCANCELLED = Unset("cancel_requested")
+LOST_WORKER = {"crashes": 1}
 
 
 def submit_task(
@@ -102,7 +104,13 @@ def beat_task(scope: Scope, state: TaskState, attempt_ms: int, now: datetime) ->
     return change_state(scope, state, beat, same_status(state))
 
 
-def continue_task(scope: Scope, state: TaskState, attempt_ms: int, now: datetime) -> Update:
+def continue_task(
+    scope: Scope,
+    state: TaskState,
+    attempt_ms: int,
+    now: datetime,
+    counts: Mapping[str, int] = NOTHING,
+) -> list[Write]:
     """running -> dispatched: the worker's own time runs out; the slot is kept."""
     continued = {
         "status": "dispatched",
@@ -111,11 +119,20 @@ def continue_task(scope: Scope, state: TaskState, attempt_ms: int, now: datetime
         "continuations": state.continuations + 1,
         **lease_index(state.task_id, now + RESEND_AFTER),
     }
-    return change_state(scope, state, continued, [*same_status(state), UNCANCELLED])
+    return [
+        change_state(scope, state, continued, [*same_status(state), UNCANCELLED]),
+        add_counters(scope, state.crew_name, now, Counter(counts) + Counter(continuations=1)),
+    ]
 
 
 def postpone_task(
-    scope: Scope, state: TaskState, attempt_ms: int, attempts: int, not_before: datetime
+    scope: Scope,
+    state: TaskState,
+    attempt_ms: int,
+    attempts: int,
+    not_before: datetime,
+    now: datetime,
+    counts: Mapping[str, int] = NOTHING,
 ) -> list[Write]:
     """running -> queued, to be tried again from `not_before` on: a fault of the provider."""
     changes = {
@@ -133,6 +150,7 @@ def postpone_task(
             entry._asdict(),
         ),
         free_slot(scope, state),
+        add_counters(scope, state.crew_name, now, Counter(counts) + Counter(retries=1)),
     ]
 
 
@@ -152,7 +170,7 @@ def ripen_task(scope: Scope, entry: QueueEntry, not_before: str) -> list[Write]:
     ]
 
 
-def requeue_task(scope: Scope, state: TaskState, calls: int) -> list[Write]:
+def requeue_task(scope: Scope, state: TaskState, calls: int, now: datetime) -> list[Write]:
     """running -> queued: its worker is lost. `calls` is the number of its journal entries now."""
     changes = {
         "status": "queued",
@@ -165,6 +183,7 @@ def requeue_task(scope: Scope, state: TaskState, calls: int) -> list[Write]:
         change_state(scope, state, changes, [*same_lease(state), UNCANCELLED], remove=LEASE_KEYS),
         put_in_queue(scope, state),
         free_slot(scope, state),
+        add_counters(scope, state.crew_name, now, LOST_WORKER),
     ]
 
 
@@ -180,11 +199,16 @@ def request_cancel(scope: Scope, state: TaskState) -> Update:
 
 
 def finish_task(
-    scope: Scope, state: TaskState, outcome: Outcome, document: Mapping[str, Any], now: datetime
+    scope: Scope,
+    state: TaskState,
+    outcome: Outcome,
+    document: Mapping[str, Any],
+    now: datetime,
+    counts: Mapping[str, int] = NOTHING,
 ) -> list[Write]:
     """running -> terminal, by its worker. A task whose cancel was asked for ends as cancelled."""
     conditions = [*same_status(state), *same_flag(outcome)]
-    return end_task(scope, state, outcome, document, now, conditions)
+    return end_task(scope, state, outcome, document, now, conditions, counts)
 
 
 def bury_task(
@@ -192,7 +216,7 @@ def bury_task(
 ) -> list[Write]:
     """running -> terminal, by the reaper: its worker is lost, and nobody is to run it again."""
     conditions = [*same_lease(state), *same_flag(outcome)]
-    return end_task(scope, state, outcome, document, now, conditions)
+    return end_task(scope, state, outcome, document, now, conditions, LOST_WORKER)
 
 
 def cancel_task(
@@ -217,6 +241,7 @@ def end_task(
     document: Mapping[str, Any],
     now: datetime,
     conditions: Sequence[Condition],
+    counts: Mapping[str, int] = NOTHING,
     *,
     bump: bool = False,
 ) -> list[Write]:
@@ -238,7 +263,7 @@ def end_task(
         Update(scope.spec_key(task_id), expiry, {}),
         Update(scope.registry_key(task_id, created), expiry, {}),
         *([free_slot(scope, state)] if state.status in HOLDS_SLOT else []),
-        count_outcome(scope, state.crew_name, outcome, response_ms, now),
+        count_outcome(scope, state.crew_name, outcome, response_ms, now, counts),
     ]
 
 

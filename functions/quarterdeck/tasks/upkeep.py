@@ -101,7 +101,7 @@ class Upkeep:
         count_event("LostWorker")
         logger.warning("A worker is lost", task_id=state.task_id, crew=state.crew_name)
         if outcome is None:
-            self.table.write(*requeue_task(scope, state, calls))
+            self.table.write(*requeue_task(scope, state, calls, self.clock()))
             return
         document = store_outcome(self.blobs, scope, state, outcome)
         self.table.write(*bury_task(scope, state, outcome, document, self.clock()))

@@ -63,8 +63,10 @@ def test_a_retry_repeats_a_call_in_doubt_with_its_first_key(
 ) -> None:
     sent: list[tuple[str, str]] = []
     store, letter = MemoryStore("task-1"), make_letters(sent)
-    with Journal(store).open(str):
+    journal = Journal(store)
+    with journal.open(str):
         letter.run(address="Rome")
+    assert journal.tally.read() == {"tool_calls": 1}
     retry = MemoryStore("task-2")
     monkeypatch.setattr(retry, "load", copy_store(store, 0).load)
     with Journal(retry).open(str):

@@ -218,6 +218,10 @@ def test_a_fault_that_passes_is_waited_out_in_the_worker(
     assert sum(slept) == pytest.approx(9.5 + 5)
     assert max(slept) <= 1
     assert journal.gate.attempts == 0
+    counts = journal.tally.read()
+    assert (counts.pop("throttled"), counts.pop("retries")) == (1, 2)
+    assert 0 <= counts.pop("llm_ms") < 60_000
+    assert list(counts.values()) == [1]
 
 
 def test_while_it_waits_the_worker_may_stop(serve: Callable[..., Provider]) -> None:
@@ -259,6 +263,7 @@ def test_a_long_wait_gives_the_slot_back(
     assert (stopped.value.reason, stopped.value.attempts) == ("retry", 2)
     assert stopped.value.delay >= float(wait)
     assert provider.asked == 1
+    assert journal.tally.read() == {"throttled": 1}
 
 
 def test_after_five_attempts_the_task_fails_with_the_providers_error(

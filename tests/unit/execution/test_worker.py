@@ -8,6 +8,7 @@ import pytest
 from quarterdeck.execution.lease import Limits
 from quarterdeck.execution.workspace import Workspace
 from quarterdeck.http.services import Services
+from quarterdeck.metrics.reading import MetricsReader
 from quarterdeck.names import read_clock
 from quarterdeck.tasks.ending import stop_task
 from quarterdeck.tasks.submission import retry_task
@@ -36,6 +37,10 @@ def test_a_task_that_is_cut_short_goes_on_without_a_repeated_call(services: Serv
     assert [step.output for step in view.steps] == [f"Did {step}." for step in STEPS]
     assert view.usage
     assert view.usage.requests == len(STEPS)
+    reader = MetricsReader(services.table)
+    counters = reader.read_window(site.system.scope, "research", read_clock()).counters
+    assert (counters["continuations"], counters["llm_calls"]) == (invocations - 1, len(STEPS))
+    assert sum(counters[name] for name in counters if name.startswith("llm_bin_")) == len(STEPS)
 
 
 def test_a_call_that_hangs_is_given_up_and_the_task_continued(services: Services) -> None:
