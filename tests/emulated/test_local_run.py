@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from infra.local.assembly import Stack
-from infra.local.deployment import create_stack
+from infra.local.assembly import FileAsset, Stack, spell_url
+from infra.local.deployment import OpenClient, create_stack, publish_assets
 from infra.local.emulator import (
+    REGION,
     Emulator,
     is_running,
     run_emulator,
@@ -67,8 +69,15 @@ sys.exit(run_command(act))
 """
 
 
-def make_stack(resources: dict[str, Any], name: str = "probe") -> Stack:
-    return Stack(name, json.dumps({"Resources": resources}), (), None)
+def create(resources: dict[str, Any], open_client: OpenClient, name: str = "probe") -> None:
+    """A stack, of a template that is published first, as those of an assembly are."""
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        json.dump({"Resources": resources}, file)
+        file.flush()
+        asset = FileAsset(Path(file.name), "file", "templates", f"{name}.json")
+        publish_assets((asset,), open_client("s3"))
+    url = spell_url(f"s3://{asset.bucket}/{asset.key}", REGION)
+    create_stack(Stack(name, url, (asset,), None), open_client("cloudformation"))
 
 
 def list_processes(emulator: Emulator) -> list[int]:
@@ -94,7 +103,7 @@ def wait_for_end(emulator: Emulator) -> None:
 
 def start_function(emulator: Emulator) -> None:
     """Leaves a function at work for a minute."""
-    create_stack(make_stack(FUNCTION), emulator.open_client("cloudformation"))
+    create(FUNCTION, emulator.open_client)
     functions = emulator.open_client("lambda")
     functions.invoke(FunctionName="sleeper", Payload=b"{}")
     functions.invoke(
@@ -142,7 +151,7 @@ def test_a_kept_emulator_outlives_its_starter_until_it_is_stopped(tmp_path: Path
 
 
 def test_functions_see_their_code_and_the_standard_library_alone(emulator: Emulator) -> None:
-    create_stack(make_stack(FUNCTION), emulator.open_client("cloudformation"))
+    create(FUNCTION, emulator.open_client)
     answer = emulator.open_client("lambda").invoke(FunctionName="sleeper", Payload=b"{}")
     assert json.load(answer["Payload"]) == {"modules": []}
 
@@ -160,14 +169,12 @@ def test_a_failed_stack_says_which_resource_and_why(aws: Callable[[str], Any]) -
     with pytest.raises(
         LocalRunFailed, match=r"^stack broken is ROLLBACK_COMPLETE: Slow \(AWS::SQS::Queue\): "
     ):
-        create_stack(make_stack(broken, "broken"), aws("cloudformation"))
+        create(broken, aws, "broken")
 
 
 def test_a_template_that_is_refused_says_why(aws: Callable[[str], Any]) -> None:
     with pytest.raises(LocalRunFailed, match=r"^stack unknown was refused: .*No::Such"):
-        create_stack(
-            make_stack({"It": {"Type": "No::Such::Type"}}, "unknown"), aws("cloudformation")
-        )
+        create({"It": {"Type": "No::Such::Type"}}, aws, "unknown")
 
 
 @pytest.mark.parametrize(
