@@ -37,7 +37,7 @@ class MetricsReader:
         buckets = run.buckets | fresh
         closed = max(run.end, start_minute(now - CLOSED_AFTER))
         self._closed.keep(scope, crew, Run(run.first, closed, buckets))
-        return {minute: bucket for minute, bucket in buckets.items() if minute >= first}
+        return {minute: bucket for minute, bucket in buckets.items() if first <= minute <= now}
 
 
 def read_counters(item: Item) -> dict[str, int]:
