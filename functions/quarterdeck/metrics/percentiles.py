@@ -1,5 +1,6 @@
 """Percentiles from the histograms of the buckets."""
 
+import math
 from collections.abc import Mapping
 
 from quarterdeck.metrics.buckets import Timed, estimate_time
@@ -15,9 +16,9 @@ def read_histogram(counters: Mapping[str, int], kind: Timed) -> dict[int, int]:
     }
 
 
-def estimate_percentile(histogram: Mapping[int, int], percent: int) -> float | None:
+def estimate_percentile(histogram: Mapping[int, int], percent: float) -> float | None:
     """Milliseconds: within 5 % of the time that so many of them do not exceed; None of none."""
-    rank = -(-percent * sum(histogram.values()) // 100)
+    rank = math.ceil(percent * sum(histogram.values()) / 100)
     for number, count in sorted(histogram.items()):
         rank -= count
         if rank <= 0:
