@@ -113,6 +113,20 @@ def test_capacity_and_priority_are_respected(api: Api, provider: tuple[Provider,
     assert dispatched == sorted(dispatched)
     assert model.most_at_once == 2
     assert read_running(api, system_id) == 0
+    check_metrics(api, system_id, len(ended))
+
+
+def check_metrics(api: Api, system_id: str, tasks: int) -> None:
+    """All that were submitted have succeeded; each is counted, once."""
+    answer = api.get(f"/crews/{system_id}/metrics?window=1h").json
+    rate = answer["metrics"][f"{system_id}_research_completion_rate"]
+    assert (rate["current"], rate["state"], rate["samples"]) == (1.0, "ok", tasks)
+    details = answer["crews"]["research"]
+    assert (details["arrivals"], details["llm_calls"]) == (tasks, tasks)
+    assert details["model_time"]["samples"] == tasks
+    assert 0 < details["running_time"]["p50"] <= details["response_time"]["p99"]
+    history = api.get(f"/crews/{system_id}/metrics/history?window=1h&step=5m").json
+    assert sum(history["series"][f"{system_id}_research_ended"]) == tasks
 
 
 def rank(task: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ from botocore.config import Config
 from quarterdeck.blobs import BlobStore
 from quarterdeck.http.pagination import CursorSigner
 from quarterdeck.identity.keys import KeyStore
+from quarterdeck.metrics.reading import MetricsReader
 from quarterdeck.settings import ApiSettings, load_settings
 from quarterdeck.systems.health import HealthCheck
 from quarterdeck.systems.store import SystemStore
@@ -31,6 +32,7 @@ class Services:
     tasks: TaskStore
     keys: KeyStore
     health: HealthCheck
+    metrics: MetricsReader
     task_queue: Queue[WorkMessage]
     deployment_queue: Queue[LifecycleMessage]
     cursors: CursorSigner
@@ -54,6 +56,7 @@ def load_services() -> Services:
         health=HealthCheck(
             systems, lambda name: secrets.exists(settings.secret_prefix + name), list_tools()
         ),
+        metrics=MetricsReader(table),
         task_queue=Queue(sqs, settings.tasks_queue_url),
         deployment_queue=Queue(sqs, settings.deployments_queue_url),
         cursors=CursorSigner(lambda: secrets.read(settings.cursor_secret)),

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from quarterdeck.metrics.closed_minutes import ClosedMinutes, Run
-from quarterdeck.metrics.window import Window, start_minute, start_window, sum_counters
+from quarterdeck.metrics.window import MINUTE, Window, start_minute, start_window, sum_counters
 from quarterdeck.table import Item, Scope, Table, parse_bucket_key
 
 CLOSED_AFTER = timedelta(minutes=5)
@@ -28,6 +28,16 @@ class MetricsReader:
         buckets = self.read_buckets(scope, crew, start_window(now, minutes), now)
         return Window(minutes, sum_counters(buckets.values()))
 
+    def read_closed_minute(
+        self, scope: Scope, crew: str, now: datetime
+    ) -> tuple[datetime, Mapping[str, int]]:
+        """The last closed minute, and what was counted in it: no query after a window's."""
+        minute = start_minute(now - CLOSED_AFTER) - MINUTE
+        run = self._closed.find(scope, crew, minute)
+        known = run and minute < run.end
+        buckets = run.buckets if run and known else self.read_buckets(scope, crew, minute, now)
+        return minute, buckets.get(minute, {})
+
     def read_buckets(self, scope: Scope, crew: str, first: datetime, now: datetime) -> Buckets:
         """From the minute `first` up to that of `now`, both included."""
         run = self._closed.find(scope, crew, first) or Run(first, first, {})
@@ -37,7 +47,7 @@ class MetricsReader:
         buckets = run.buckets | fresh
         closed = max(run.end, start_minute(now - CLOSED_AFTER))
         self._closed.keep(scope, crew, Run(run.first, closed, buckets))
-        return {minute: bucket for minute, bucket in buckets.items() if minute >= first}
+        return {minute: bucket for minute, bucket in buckets.items() if first <= minute <= now}
 
 
 def read_counters(item: Item) -> dict[str, int]:
