@@ -27,7 +27,13 @@ OPTIONS = [
     "ignore::pytest.PytestAssertRewriteWarning",
 ]
 UNTRIED = 100
-PRELOADED = ["tests.conftest", "tests.account", "tests.unit.execution.journals"]
+PRELOADED = [
+    "tests.conftest",
+    "tests.unit.conftest",
+    "tests.unit.execution.sites",
+    "tests.unit.execution.journals",
+    "crewai.llms.providers.openai.completion",
+]
 
 
 @dataclass(frozen=True)
@@ -79,7 +85,9 @@ def run_edited(edit: Edit | None, tests: Collection[str], output: Path) -> int |
     server = multiprocessing.get_context("forkserver")
     server.set_forkserver_preload(PRELOADED)
     process = server.Process(target=run_here, args=(edit, tests, output))
-    process.start()
+    # Python 3.13.0's server preloads without this process's path.
+    with patch.dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path)):
+        process.start()
     process.join(120)
     if process.is_alive():
         process.kill()

@@ -13,9 +13,11 @@ type Start = Callable[[Play], object]
 
 
 def queue_two(play: Play) -> None:
-    """With a free slot: whoever was to admit them did not live to."""
+    """With free slots: nobody has looked since there are some."""
+    play.scale(0)
     for priority in ("low", "high"):
-        play.submit(Plan("crash after"), priority=priority)
+        play.submit(priority=priority)
+    play.scale(2)
 
 
 def dispatch(play: Play) -> None:
@@ -152,6 +154,7 @@ class Stage:
         self.play = Play()
         try:
             STARTS[start](self.play)
+            assert self.play.watch.states, "no task to try anything with"
             self.play.check()
             self._restore = self.play.save()
         except BaseException:

@@ -10,9 +10,7 @@ import pytest
 from tests.edits import Edit, edited
 from tests.mutations import Guard, hunt, list_guards, without
 
-pytestmark = pytest.mark.skipif(
-    not os.environ.get("QUARTERDECK_PROVE"), reason="a part of make prove"
-)
+prove = pytest.mark.skipif(not os.environ.get("QUARTERDECK_PROVE"), reason="a part of make prove")
 
 ONE_END = "END is put once"
 
@@ -107,12 +105,20 @@ EDITS = [
 ]
 
 
+@pytest.mark.parametrize("edit", [Edit(*what) for *what, _ in EDITS], ids=str)
+def test_an_edit_is_one_of_the_code_as_it_is(edit: Edit) -> None:
+    with edited(edit):
+        pass
+
+
+@prove
 @pytest.mark.parametrize("guard", [g for g in list_guards() if g.item != "END"], ids=str)
 def test_without_it_a_trial_breaks_a_rule(guard: Guard) -> None:
     with without(guard):
         assert hunt(*STAGES[guard.function])
 
 
+@prove
 @pytest.mark.parametrize(
     ("edit", "stage"), [(Edit(*what), stage) for *what, stage in EDITS], ids=str
 )
@@ -121,6 +127,7 @@ def test_with_it_a_trial_breaks_a_rule(edit: Edit, stage: str) -> None:
         assert hunt(*STAGES[stage])
 
 
+@prove
 @pytest.mark.parametrize(
     ("function", "step", "start"),
     [

@@ -8,11 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.edits import Edit, run_edited
+from tests.edits import Edit, edited, run_edited
 
-pytestmark = pytest.mark.skipif(
-    not os.environ.get("QUARTERDECK_PROVE"), reason="a part of make prove"
-)
+prove = pytest.mark.skipif(not os.environ.get("QUARTERDECK_PROVE"), reason="a part of make prove")
 
 REPLAY = "test_journal_replay.py::test_a_crew_that_runs_again_asks_nothing_again"
 KEPT_APART = "test_journal_replay.py::test_calls_that_ask_the_same_are_kept_apart"
@@ -137,7 +135,7 @@ EDITS = [
     (f"{GATE}._wait", "attempts >= MAX_ATTEMPTS or ", "", FIVE),
     (f"{GATE}._wait", "min(LONGEST_WAIT, self.time_left())", "self.time_left()", LONG_WAIT),
     (f"{GATE}._wait", "min(LONGEST_WAIT, self.time_left())", "LONGEST_WAIT", LONG_WAIT),
-    (f"{GATE}._wait", "self.check()", "pass", WHILE_WAITING),
+    (f"{GATE}.pause", "self.check()", "pass", WHILE_WAITING),
     (f"{GATE}._choose_stop", "self.attempts >= MAX_ATTEMPTS", "False", FIVE),
     (f"{TOOL}._run", "journal.find(place) or ", "", f"{REPLAY}[tool]"),
     (f"{TOOL}._act", "except Exception as", "except OSError as", RAISED),
@@ -207,6 +205,13 @@ EDITS = [
 ]
 
 
+@pytest.mark.parametrize("edit", [Edit(*what) for *what, _ in EDITS], ids=str)
+def test_an_edit_is_one_of_the_code_as_it_is(edit: Edit) -> None:
+    with edited(edit):
+        pass
+
+
+@prove
 @pytest.mark.parametrize(("edit", "test"), [(Edit(*what), test) for *what, test in EDITS], ids=str)
 def test_without_it_a_test_fails(edit: Edit, test: str, tmp_path: Path) -> None:
     output = tmp_path / "output"
@@ -215,6 +220,7 @@ def test_without_it_a_test_fails(edit: Edit, test: str, tmp_path: Path) -> None:
     assert failed > 0, output.read_text()
 
 
+@prove
 def test_with_nothing_taken_out_they_pass(tmp_path: Path) -> None:
     output = tmp_path / "output"
     tests = sorted({f"{HERE}/{test}" for *_, test in EDITS})
