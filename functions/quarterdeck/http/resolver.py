@@ -14,7 +14,7 @@ from quarterdeck.errors import (
     QuarterdeckError,
 )
 from quarterdeck.faults import read_faults
-from quarterdeck.http import deployments, keys, service, systems, tasks
+from quarterdeck.http import alerts, deployments, keys, service, systems, tasks
 from quarterdeck.http.access import AccessCheck, require_declarations
 from quarterdeck.http.bodies import read_body
 from quarterdeck.http.problems import render_problem
@@ -48,7 +48,14 @@ def serialize(answer: Any) -> str:
 
 
 app = APIGatewayHttpResolver(enable_validation=True, serializer=serialize)
-for router in (service.router, systems.router, deployments.router, tasks.router, keys.router):
+for router in (
+    service.router,
+    systems.router,
+    deployments.router,
+    tasks.router,
+    alerts.router,
+    keys.router,
+):
     app.include_router(router)
 # Powertools validates before every middleware, and has no public way to be first. Nor has it one
 # to list the routes.

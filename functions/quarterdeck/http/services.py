@@ -6,6 +6,7 @@ from functools import cache
 import boto3
 from botocore.config import Config
 
+from quarterdeck.alerts.store import AlertStore
 from quarterdeck.blobs import BlobStore
 from quarterdeck.http.pagination import CursorSigner
 from quarterdeck.identity.keys import KeyStore
@@ -30,6 +31,7 @@ class Services:
     systems: SystemStore
     tasks: TaskStore
     keys: KeyStore
+    alerts: AlertStore
     health: HealthCheck
     task_queue: Queue[WorkMessage]
     deployment_queue: Queue[LifecycleMessage]
@@ -51,6 +53,7 @@ def load_services() -> Services:
         systems=systems,
         tasks=TaskStore(table, blobs),
         keys=KeyStore(table),
+        alerts=AlertStore(table),
         health=HealthCheck(
             systems, lambda name: secrets.exists(settings.secret_prefix + name), list_tools()
         ),
