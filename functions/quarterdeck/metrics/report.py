@@ -84,7 +84,7 @@ class CrewDetails(BaseModel):
 def view_metrics(
     prefix: str,
     figures: Mapping[Metric, Figure],
-    thresholds: Mapping[str, Threshold],
+    thresholds: Mapping[Metric, Threshold],
     now: datetime,
 ) -> Iterator[tuple[str, MetricView]]:
     """Each figure, named with the prefix, and judged."""
@@ -106,7 +106,7 @@ def view_crew(
     prefix: str,
     window: Window,
     workload: Workload,
-    thresholds: Mapping[str, Threshold],
+    thresholds: Mapping[Metric, Threshold],
     now: datetime,
 ) -> dict[str, MetricView]:
     figures = compute_figures(window, workload.total, workload.capacity)

@@ -40,7 +40,7 @@ class SystemConfiguration(Configuration):
     crews: tuple[Crew, ...] = Field(min_length=1, max_length=50)
     """See below."""
     thresholds: dict[Metric, Threshold] = Field(default_factory=dict)
-    """Of metrics, in place of the defaults: what `…/metrics` says of their state. No alert yet."""
+    """Of metrics, in place of the defaults: where alerts begin."""
     backup_frequency: Literal["hourly", "daily", "none"] | None = None
     """Without it, the environment's. Kept, as all of backups; nothing acts on it yet."""
     retention_days: Whole = Field(default=30, ge=1, le=3650)
