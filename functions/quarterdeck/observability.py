@@ -28,7 +28,9 @@ class Record(NamedTuple):
     measures: Sequence[Measure]
 
 
-def count_event(name: Literal["MalformedMessage", "StaleMessage", "LostWorker"]) -> None:
+def count_event(
+    name: Literal["MalformedMessage", "StaleMessage", "LostWorker", "FailedAlert"],
+) -> None:
     """One more of it, by function."""
     # Imported here: most functions count nothing, and cold starts pay for imports.
     from aws_lambda_powertools.metrics import MetricUnit, single_metric

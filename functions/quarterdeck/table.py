@@ -29,6 +29,8 @@ LATER_PREFIX = "LATER#"
 EVENT_PREFIX = "EVENT#"
 CALL_PREFIX = "CALL#"
 STARTED = "#STARTED"
+ALERT_PREFIX = "METRIC#"
+HISTORY_PREFIX = "HISTORY#"
 
 
 class Index(NamedTuple):
@@ -148,8 +150,12 @@ class Scope(NamedTuple):
         call = self.call_key(task_id, digest, occurrence)
         return Key(call.pk, f"{call.sk}{STARTED}")
 
-    def alert_key(self, crew: str, metric: str) -> Key:
-        return Key(f"{self.prefix}#ALERTS", f"METRIC#{crew}#{metric}")
+    def alert_key(self, crew: str | None, metric: str) -> Key:
+        """None: of the whole system."""
+        return Key(f"{self.prefix}#ALERTS", f"{ALERT_PREFIX}{crew or ''}#{metric}")
+
+    def alert_history_key(self, moment: str, entry_id: str) -> Key:
+        return Key(f"{self.prefix}#ALERTS", f"{HISTORY_PREFIX}{moment}#{entry_id}")
 
     def bucket_key(self, crew: str, moment: datetime) -> Key:
         return Key(f"{self.prefix}#METRICS#{crew}", f"{moment:%Y-%m-%dT%H:%M}")
@@ -221,6 +227,12 @@ class Call(NamedTuple):
 def parse_call_key(sk: str) -> Call:
     digest, occurrence = sk.removeprefix(CALL_PREFIX).removesuffix(STARTED).split("#")
     return Call(digest, int(occurrence), sk.endswith(STARTED))
+
+
+def parse_alert_key(sk: str) -> tuple[str | None, str]:
+    """Crew and metric of `METRIC#<crew>#<metric>`; no crew for the whole system."""
+    crew, metric = sk.removeprefix(ALERT_PREFIX).split("#")
+    return crew or None, metric
 
 
 def parse_bucket_key(sk: str) -> datetime:

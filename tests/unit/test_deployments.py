@@ -126,7 +126,7 @@ def check_system(store: SystemStore, system_id: str) -> None:
     capacities = {crew.name: crew.capacity for crew in store.list_crews(system)}
     for crew in configuration.crews:
         found = store.get_crew_version(system, crew.name)
-        assert found == describe_crew(crew)
+        assert found == describe_crew(configuration, crew)
         assert found.policy.clamp(capacities[crew.name]) == capacities[crew.name]
     for name in system.retired:
         assert store.table.get(system.scope.crew_key(name))

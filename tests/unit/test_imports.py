@@ -68,7 +68,8 @@ def test_only_the_table_module_spells_a_key() -> None:
             "#CREW#",
             "#TASK#",
         ),
-        *("#TASKS#", "#METRICS#", "QUEUE#", "LATER#", "EVENT#", "CALL#"),
+        *("#TASKS#", "#METRICS#", "#ALERTS", "METRIC#", "HISTORY#"),
+        *("QUEUE#", "LATER#", "EVENT#", "CALL#"),
     )
     spelling = {
         name

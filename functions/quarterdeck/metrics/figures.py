@@ -37,7 +37,7 @@ def divide(part: int, whole: int) -> float | None:
     return part / whole if whole else None
 
 
-def judge_figure(metric: Metric, figure: Figure, threshold: Threshold | None) -> MetricState:
+def judge_figure(metric: str, figure: Figure, threshold: Threshold | None) -> MetricState:
     """A value alerts when it is past its threshold; on it, it is well. `ok` without a threshold."""
     few = figure.samples < MIN_SAMPLES and metric not in MEASURED
     if figure.value is None or few:
@@ -49,5 +49,5 @@ def judge_figure(metric: Metric, figure: Figure, threshold: Threshold | None) ->
     return "warning" if is_past(metric, figure.value, threshold.warning) else "ok"
 
 
-def is_past(metric: Metric, value: float, limit: float) -> bool:
+def is_past(metric: str, value: float, limit: float) -> bool:
     return value < limit if metric in ALERT_BELOW else value > limit

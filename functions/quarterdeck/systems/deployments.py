@@ -77,7 +77,7 @@ class Rollout:
         self._write(record_stages(self.system.system_id, self.deployment, self.stages))
 
     def prepare_crews(self) -> None:
-        self._put_each(prepare_crews(self.system, self.version, self.configuration.crews))
+        self._put_each(prepare_crews(self.system, self.version, self.configuration))
 
     def prepare_alerts(self) -> None:
         writes = prepare_alerts(self.system, self.version, self.configuration, self.clock())

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from quarterdeck.errors import FieldError
+from quarterdeck.systems.configuration import Metric, Threshold
 from quarterdeck.table import Scope
 
 FIRST = 1
@@ -127,6 +128,8 @@ class CrewVersion(Record):
 
     placeholders: tuple[str, ...]
     policy: ScalingPolicy
+    thresholds: dict[Metric, Threshold] = {}
+    """The system's own, of all its crews."""
 
 
 class BackupPlan(Record):

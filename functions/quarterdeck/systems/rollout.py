@@ -131,19 +131,23 @@ def resend_deployment(system_id: str, deployment: DeploymentState, now: datetime
     return change_deployment(system_id, deployment, due, ["claimed_by"])
 
 
-def prepare_crews(system: System, version: int, crews: Sequence[Crew]) -> list[Put]:
+def prepare_crews(system: System, version: int, configuration: SystemConfiguration) -> list[Put]:
     return [
         Put(
             crew_version_key(system.system_id, version, crew.name),
-            describe_crew(crew).model_dump(),
+            describe_crew(configuration, crew).model_dump(),
         )
-        for crew in crews
+        for crew in configuration.crews
     ]
 
 
-def describe_crew(crew: Crew) -> CrewVersion:
+def describe_crew(configuration: SystemConfiguration, crew: Crew) -> CrewVersion:
     policy = crew.model_dump(include=set(ScalingPolicy.model_fields))
-    return CrewVersion(placeholders=tuple(crew.placeholders), policy=ScalingPolicy(**policy))
+    return CrewVersion(
+        placeholders=tuple(crew.placeholders),
+        policy=ScalingPolicy(**policy),
+        thresholds=configuration.thresholds,
+    )
 
 
 def prepare_alerts(
@@ -229,7 +233,7 @@ def adjust_crews(
     writes: list[Write] = []
     for crew in configuration.crews:
         found = crews[crew.name]
-        capacity = describe_crew(crew).policy.clamp(found.capacity)
+        capacity = describe_crew(configuration, crew).policy.clamp(found.capacity)
         if (capacity, paused) == (found.capacity, found.paused):
             continue
         writes.append(

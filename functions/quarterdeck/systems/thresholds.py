@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 
 from quarterdeck.errors import FieldError
-from quarterdeck.systems.configuration import SystemConfiguration, Threshold
+from quarterdeck.systems.configuration import Metric, SystemConfiguration, Threshold
+from quarterdeck.systems.records import CrewVersion
 
-DEFAULTS: dict[str, Threshold] = {
+DEFAULTS: dict[Metric, Threshold] = {
     "completion_rate": Threshold(warning=0.8, critical=0.6),
     "avg_response_time": Threshold(warning=60, critical=120),
     "error_rate": Threshold(warning=0.05, critical=0.1),
@@ -16,9 +17,9 @@ ALERT_BELOW = frozenset({"completion_rate"})
 """The others alert when they are over their thresholds."""
 
 
-def resolve_thresholds(configuration: SystemConfiguration) -> dict[str, Threshold]:
+def resolve_thresholds(version: SystemConfiguration | CrewVersion) -> dict[Metric, Threshold]:
     """By metric: the system's own before the defaults."""
-    return DEFAULTS | {str(metric): value for metric, value in configuration.thresholds.items()}
+    return DEFAULTS | version.thresholds
 
 
 def find_disorder(configuration: SystemConfiguration) -> Iterator[FieldError]:
