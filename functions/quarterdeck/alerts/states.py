@@ -7,6 +7,7 @@ kept apart, so that a silence hides changes and loses none; what is due to them 
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
+from quarterdeck.errors import Conflict
 from quarterdeck.metrics.figures import MetricState
 from quarterdeck.names import format_time, parse_time
 from quarterdeck.systems.configuration import Threshold
@@ -143,7 +144,12 @@ def drop_told(alert: Alert, told: tuple[Change, ...]) -> Alert:
 
 
 def acknowledge(alert: Alert, by: str, now: datetime) -> Alert:
-    """Somebody has seen it; the first one counts. Until its state changes."""
+    """Somebody has seen it, until its state changes; the first one counts.
+
+    Conflict if it is not raised.
+    """
+    if alert.state not in RAISED:
+        raise Conflict(f"the alert is not raised: its state is {alert.state}")
     if alert.acknowledged:
         return alert
     mark = Acknowledgement(by=by, at=format_time(now))

@@ -9,7 +9,10 @@ THRESHOLDS = Threshold(warning=0.1, critical=0.5)
 
 
 def measure_throttling(window: Window) -> Figure:
-    """The share of attempts that a throttling provider stopped, of all that stopped."""
+    """The share of calls that the provider throttled, of those and what ended tasks were answered.
+
+    Tasks that only wait for the provider have ended nothing: then it is all of them.
+    """
     throttled = window.counters.get("throttled", 0)
-    stopped = throttled + window.ended
-    return Figure(divide(throttled, stopped), stopped)
+    calls = throttled + window.counters.get("llm_calls", 0)
+    return Figure(divide(throttled, calls), calls)

@@ -6,6 +6,7 @@ from functools import cache
 import boto3
 from botocore.config import Config
 
+from quarterdeck.alerts.store import AlertStore
 from quarterdeck.blobs import BlobStore
 from quarterdeck.http.pagination import CursorSigner
 from quarterdeck.identity.keys import KeyStore
@@ -31,6 +32,7 @@ class Services:
     systems: SystemStore
     tasks: TaskStore
     keys: KeyStore
+    alerts: AlertStore
     health: HealthCheck
     metrics: MetricsReader
     task_queue: Queue[WorkMessage]
@@ -53,6 +55,7 @@ def load_services() -> Services:
         systems=systems,
         tasks=TaskStore(table, blobs),
         keys=KeyStore(table),
+        alerts=AlertStore(table),
         health=HealthCheck(
             systems, lambda name: secrets.exists(settings.secret_prefix + name), list_tools()
         ),

@@ -81,7 +81,7 @@ def test_a_metric_without_thresholds_leaves_nothing(site: Site) -> None:
 
 
 def test_a_throttling_provider_alerts(site: Site) -> None:
-    site.run(({"succeeded": 10, "throttled": 30}, 10))
+    site.run(({"succeeded": 5, "llm_calls": 10, "throttled": 30}, 10))
     [announcement] = site.wire.sent
     assert (announcement.metric, announcement.state) == ("throttling", "critical")
     assert (announcement.value, announcement.samples) == (0.75, 40)

@@ -95,13 +95,13 @@ def test_every_state_has_a_way_back(metric: str, one: float, two: float) -> None
     ("counters", "samples", "state"),
     [
         ({}, 0, "insufficient_data"),
-        ({"throttled": 5, "failed": 1}, 6, "insufficient_data"),
-        ({"throttled": 2, "succeeded": 38}, 40, "ok"),
-        ({"throttled": 10, "succeeded": 30}, 40, "warning"),
-        ({"throttled": 30, "succeeded": 10}, 40, "critical"),
+        ({"throttled": 5, "failed": 1}, 5, "insufficient_data"),
+        ({"throttled": 2, "llm_calls": 38}, 40, "ok"),
+        ({"throttled": 10, "llm_calls": 30}, 40, "warning"),
+        ({"throttled": 30, "llm_calls": 10, "succeeded": 2}, 40, "critical"),
     ],
 )
-def test_a_throttling_provider_is_judged_by_the_attempts_that_it_stops(
+def test_a_throttling_provider_is_judged_by_the_calls_that_it_refuses(
     counters: dict[str, int], samples: int, state: str
 ) -> None:
     figure = measure_throttling(Window(15, counters))
