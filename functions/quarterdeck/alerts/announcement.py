@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from quarterdeck.alerts.names import AlertName
 from quarterdeck.alerts.states import Change
@@ -25,26 +25,24 @@ class NotAnnounced(Exception):
 
 
 class Announcement(BaseModel):
-    """A change of an alert. Fields without a value are left out."""
+    """A change of an alert, as docs/alerts.md has it. What has no value is left out."""
 
-    model_config = ConfigDict(frozen=True, title="Quarterdeck alert")
+    model_config = ConfigDict(frozen=True)
 
-    id: str = Field(description="Of this change: what comes again with it is the same.")
+    id: str
     environment: str
     system_id: str
-    system: str = Field(description="The system's name.")
-    crew: str | None = Field(default=None, description="Absent: it is about the whole system.")
-    metric: str = Field(description="Or the condition, such as `health`.")
+    system: str
+    crew: str | None = None
+    metric: str
     state: MetricState
     previous: MetricState
-    value: float | None = Field(
-        default=None, description="A share, seconds, or tasks; absent if there is none."
-    )
+    value: float | None = None
     thresholds: Threshold | None = None
-    samples: int | None = Field(default=None, description="How many the value is drawn from.")
-    detail: str | None = Field(default=None, description="Of what is no metric, in words.")
-    since: str = Field(description="When the state changed: UTC, ISO 8601.")
-    link: str = Field(description="Of the alerts in the API, without its host.")
+    samples: int | None = None
+    detail: str | None = None
+    since: str
+    link: str
 
     @property
     def subject(self) -> str:
