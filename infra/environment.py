@@ -14,6 +14,8 @@ DIRECTORY = Path(__file__).parent / "environments"
 # As a browser sends it: no path, no slash at the end.
 type Origin = Annotated[str, StringConstraints(pattern=r"^https?://[^/\s*]+$")]
 
+type MailAddress = Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
+
 
 class InvalidEnvironmentError(Exception):
     """An environment that cannot be used; its text has one line for each problem."""
@@ -35,6 +37,8 @@ class Environment(BaseModel):
     """The base URLs that a configuration may name for its models."""
     cors_origins: tuple[Origin, ...]
     """The origins of web pages that may call the API."""
+    alarm_email: MailAddress | None
+    """Who gets alerts and alarms by mail, once the address is confirmed; null: nobody."""
     log_retention_days: Literal[1, 7, 14, 30, 90, 180, 365, 731, 1827, 3653]
     removal_policy: Literal["destroy", "retain"]
     """What becomes of the table, bucket, key and logs when their stack is deleted."""

@@ -17,6 +17,7 @@ from aws_cdk.aws_apigatewayv2 import (
 from aws_cdk.aws_apigatewayv2 import HttpApi as Gateway
 from aws_cdk.aws_apigatewayv2_authorizers import HttpLambdaAuthorizer, HttpLambdaResponseType
 from aws_cdk.aws_apigatewayv2_integrations import HttpLambdaIntegration
+from aws_cdk.aws_cloudwatch import Metric
 from aws_cdk.aws_lambda import IFunction
 from constructs import Construct
 
@@ -63,6 +64,20 @@ class HttpApi(Construct):
         self._to_api = HttpLambdaIntegration("ToApi", api)
         self._add_routes(authorizer, preflight=bool(target.environment.cors_origins))
         self.url = self._add_stage(target.environment).url
+
+    def measure_requests(self, period: Duration) -> list[Metric]:
+        """All, those that a caller got wrong, those that we did."""
+        return [
+            self._gateway.metric_count(period=period, label="all"),
+            self._gateway.metric_client_error(period=period, label="4xx"),
+            self._gateway.metric_server_error(period=period, label="5xx"),
+        ]
+
+    def measure_latency(self, period: Duration) -> list[Metric]:
+        return [
+            self._gateway.metric_latency(period=period, statistic=statistic, label=statistic)
+            for statistic in ("p50", "p99")
+        ]
 
     def _add_routes(self, authorizer: IFunction, *, preflight: bool) -> None:
         HttpRoute(

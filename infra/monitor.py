@@ -5,6 +5,7 @@ from aws_cdk.aws_events import Rule, Schedule
 from aws_cdk.aws_events_targets import LambdaFunction
 from constructs import Construct
 
+from infra.alerts import Alerts
 from infra.blob_bucket import BlobBucket
 from infra.environment import Target
 from infra.function_code import FunctionCode
@@ -15,7 +16,7 @@ from infra.work_queue import WorkQueue
 
 
 class Monitor(ServiceFunction):
-    """Reaps, sends lost messages again, and admits, each minute; checks systems each 15."""
+    """Reaps, sends again, admits and tells of alerts, each minute; checks systems each 15."""
 
     def __init__(
         self,
@@ -27,6 +28,7 @@ class Monitor(ServiceFunction):
         blobs: BlobBucket,
         tasks: WorkQueue,
         deployments: WorkQueue,
+        alerts: Alerts,
     ) -> None:
         super().__init__(
             scope,
@@ -42,6 +44,8 @@ class Monitor(ServiceFunction):
                 "TASKS_QUEUE_URL": tasks.url,
                 "DEPLOYMENTS_QUEUE_URL": deployments.url,
                 "SECRET_PREFIX": make_secret_prefix(target),
+                "ALERT_TOPIC_ARN": alerts.topic_arn,
+                "EVENT_BUS_NAME": alerts.bus_name,
             },
         )
         table.allow(
@@ -58,6 +62,7 @@ class Monitor(ServiceFunction):
         tasks.allow_send(self.role)
         deployments.allow_send(self.role)
         allow_secret_lookup(self.role, target)
+        alerts.allow_announce(self.role)
         minute = Duration.minutes(1)
         # The next minute's run is the retry of one that failed.
         self.function.configure_async_invoke(max_event_age=minute, retry_attempts=0)

@@ -6,6 +6,8 @@ from pathlib import Path
 from aws_cdk import CfnOutput, Stack
 from constructs import Construct
 
+from infra.alarms import Alarms
+from infra.alerts import Alerts
 from infra.api import Api
 from infra.authorizer import Authorizer
 from infra.data_stack import DataStack
@@ -15,6 +17,7 @@ from infra.function_code import FunctionCode
 from infra.generated_secret import GeneratedSecret
 from infra.http_api import HttpApi
 from infra.monitor import Monitor
+from infra.overview import Overview
 from infra.tools import Tools
 from infra.work_queue import WorkQueue
 from infra.worker import Worker
@@ -61,7 +64,8 @@ class ServiceStack(Stack):
         )
         authorizer = Authorizer(self, target=target, code=code, table=table, admin_key=admin_key)
         tools = Tools(self, target=target, code=code)
-        Deployer(
+        alerts = Alerts(self, "Alerts", target=target)
+        deployer = Deployer(
             self,
             target=target,
             code=code,
@@ -70,8 +74,10 @@ class ServiceStack(Stack):
             deployments=deployments,
             tools=tools,
         )
-        Worker(self, target=target, code=code, table=table, blobs=blobs, tasks=tasks, tools=tools)
-        Monitor(
+        worker = Worker(
+            self, target=target, code=code, table=table, blobs=blobs, tasks=tasks, tools=tools
+        )
+        monitor = Monitor(
             self,
             target=target,
             code=code,
@@ -79,9 +85,31 @@ class ServiceStack(Stack):
             blobs=blobs,
             tasks=tasks,
             deployments=deployments,
+            alerts=alerts,
         )
         http_api = HttpApi(
             self, "HttpApi", target=target, api=api.function, authorizer=authorizer.function
+        )
+        queues = {"tasks": tasks, "deployments": deployments}
+        functions = {
+            "api": api,
+            "authorizer": authorizer,
+            "deployer": deployer,
+            "worker": worker,
+            "tools": tools,
+            "monitor": monitor,
+        }
+        alarms = Alarms(
+            self, "Alarms", target=target, alerts=alerts, queues=queues, functions=functions
+        )
+        Overview(
+            self,
+            "Overview",
+            target=target,
+            alarms=alarms.all,
+            api=http_api,
+            queues=queues,
+            functions=functions,
         )
         for name, value in {
             "ApiUrl": http_api.url,
@@ -91,5 +119,7 @@ class ServiceStack(Stack):
             "DeploymentsQueueUrl": deployments.url,
             "DeploymentsDeadLettersUrl": deployments.dead_letters_url,
             "ToolsFunction": tools.name,
+            "AlertTopicArn": alerts.topic_arn,
+            "EventBusName": alerts.bus_name,
         }.items():
             CfnOutput(self, name, value=value)

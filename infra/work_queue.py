@@ -1,6 +1,7 @@
 """A queue of work, and the queue for what nobody could do."""
 
 from aws_cdk import Duration
+from aws_cdk.aws_cloudwatch import Metric
 from aws_cdk.aws_iam import Policy, PolicyStatement, Role
 from aws_cdk.aws_lambda_event_sources import SqsEventSource
 from aws_cdk.aws_sqs import DeadLetterQueue, Queue, QueueEncryption
@@ -23,6 +24,9 @@ class WorkQueue(Construct):
         self, scope: Construct, construct_id: str, *, target: Target, work: Duration
     ) -> None:
         super().__init__(scope, construct_id)
+        # A run and a minute. AWS's six times are for batches and throttled invocations; here a
+        # batch is one message, the source itself caps concurrency, and a crash is seen sooner.
+        self.attempt = work.plus(Duration.minutes(1))
         self._dead_letters = Queue(
             self,
             "DeadLetters",
@@ -35,9 +39,7 @@ class WorkQueue(Construct):
             "Queue",
             encryption=QueueEncryption.SQS_MANAGED,
             enforce_ssl=target.enforce_ssl,
-            # A run and a minute. AWS's six times are for batches and throttled invocations; here a
-            # batch is one message, the source itself caps concurrency, and a crash is seen sooner.
-            visibility_timeout=work.plus(Duration.minutes(1)),
+            visibility_timeout=self.attempt,
             dead_letter_queue=DeadLetterQueue(
                 queue=self._dead_letters, max_receive_count=MAX_RECEIVE_COUNT
             ),
@@ -69,3 +71,13 @@ class WorkQueue(Construct):
             batch_size=1,
             max_concurrency=max_concurrency,
         )
+
+    def measure_depth(self, period: Duration) -> Metric:
+        return self._queue.metric_approximate_number_of_messages_visible(period=period)
+
+    def measure_age(self, period: Duration) -> Metric:
+        """Seconds, of the oldest message; one that is worked at counts until it is done."""
+        return self._queue.metric_approximate_age_of_oldest_message(period=period)
+
+    def measure_dead_letters(self, period: Duration) -> Metric:
+        return self._dead_letters.metric_approximate_number_of_messages_visible(period=period)

@@ -1,4 +1,4 @@
-"""What the stacks leave in an account, made in moto: table, bucket, queues, secrets."""
+"""What the stacks leave in an account, made in moto: table, bucket, queues, secrets, topic, bus."""
 
 from typing import Any
 
@@ -23,6 +23,7 @@ ENVIRONMENT = {
     "ADMIN_KEY_SECRET": "quarterdeck-system/development/admin-key",
     "SECRET_PREFIX": "quarterdeck/development/",
     "TOOLS_FUNCTION": "tools",
+    "EVENT_BUS_NAME": "quarterdeck-development",
 }
 
 
@@ -40,7 +41,9 @@ def prepare_account() -> dict[str, str]:
         f"{name.upper()}_QUEUE_URL": boto3.client("sqs").create_queue(QueueName=name)["QueueUrl"]
         for name in ("tasks", "deployments")
     }
-    return ENVIRONMENT | urls
+    boto3.client("events").create_event_bus(Name=ENVIRONMENT["EVENT_BUS_NAME"])
+    topic = boto3.client("sns").create_topic(Name="alerts")["TopicArn"]
+    return ENVIRONMENT | urls | {"ALERT_TOPIC_ARN": topic}
 
 
 def create_table(client: Any) -> None:

@@ -66,7 +66,10 @@ class DeployerSettings(ConfigurationSettings, DeploymentSettings, CrewSettings):
 
 
 class MonitorSettings(DeploymentSettings, AdmissionSettings):
-    pass
+    """Where alerts are told: an SNS topic, and an event bus."""
+
+    alert_topic_arn: str
+    event_bus_name: str
 
 
 class WorkerSettings(CrewSettings, AdmissionSettings):

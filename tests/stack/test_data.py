@@ -4,9 +4,15 @@ from typing import Any
 
 import pytest
 
-from tests.stack.conftest import Assembly
+from tests.stack.conftest import Assembly, Resource
 
 pytestmark = pytest.mark.xdist_group("synth")
+
+
+def find_key(assembly: Assembly) -> tuple[str, Resource]:
+    """Logical id and properties of the data stack's own key."""
+    [found] = [each for each in assembly.data.items() if each[1]["Type"] == "AWS::KMS::Key"]
+    return found[0], found[1]["Properties"]
 
 
 def read_keys(described: Any) -> tuple[str, str]:
@@ -43,9 +49,9 @@ def test_the_table_is_on_demand_encrypted_and_recoverable(assembly: Assembly) ->
     assert table["BillingMode"] == "PAY_PER_REQUEST"
     assert table["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
     assert table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True
-    [key] = assembly.find("AWS::KMS::Key")
+    key, properties = find_key(assembly)
     assert table["SSESpecification"]["KMSMasterKeyId"] == {"Fn::GetAtt": [key, "Arn"]}
-    assert assembly.find_one("AWS::KMS::Key")["EnableKeyRotation"] is True
+    assert properties["EnableKeyRotation"] is True
 
 
 def test_the_bucket_is_private_encrypted_and_versioned(assembly: Assembly) -> None:
@@ -53,7 +59,7 @@ def test_the_bucket_is_private_encrypted_and_versioned(assembly: Assembly) -> No
     assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
     assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
     [rule] = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
-    [key] = assembly.find("AWS::KMS::Key")
+    key, _ = find_key(assembly)
     assert rule["ServerSideEncryptionByDefault"]["KMSMasterKeyID"] == {"Fn::GetAtt": [key, "Arn"]}
     every, of_tasks = bucket["LifecycleConfiguration"]["Rules"]
     assert {"NoncurrentVersionExpiration", "AbortIncompleteMultipartUpload"} <= set(every)

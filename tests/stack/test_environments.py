@@ -63,6 +63,13 @@ def test_an_error_in_a_list_names_its_place(tmp_path: Path, settings: dict[str, 
         load(tmp_path, settings | {"cors_origins": ["https://a.example", "https://b.example/"]})
 
 
+@pytest.mark.parametrize("address", ["ops", "ops@example", "a@b.example, c@d.example"])
+def test_alarms_go_to_one_address(tmp_path: Path, settings: dict[str, Any], address: str) -> None:
+    load(tmp_path, settings | {"alarm_email": "ops@team.example"})
+    with pytest.raises(InvalidEnvironmentError, match=r"^alarm_email: String should match"):
+        load(tmp_path, settings | {"alarm_email": address})
+
+
 def test_every_setting_must_be_there(tmp_path: Path, settings: dict[str, Any]) -> None:
     del settings["recovery_days"]
     with pytest.raises(InvalidEnvironmentError, match=r"^recovery_days: Field required$"):

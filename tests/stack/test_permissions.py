@@ -35,6 +35,7 @@ BEDROCK = {"bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"}
 QUERY = {"dynamodb:Query"}
 PUT, SEND = {"dynamodb:PutItem"}, {"sqs:SendMessage"}
 INVOKE = {"lambda:InvokeFunction"}
+ANNOUNCE = {"sns:Publish", "events:PutEvents", "kms:GenerateDataKey"}
 
 ALLOWED = {
     "api": EVERY | STATE | QUERY | PUT | BLOBS | SEND | SECRET | LOOKUP,
@@ -44,7 +45,7 @@ ALLOWED = {
         *(SECRET | BEDROCK | INVOKE),
     },
     "worker": EVERY | STATE | QUERY | PUT | BLOBS | SEND | CONSUME | SECRET | BEDROCK | INVOKE,
-    "monitor": EVERY | STATE | QUERY | PUT | {"s3:GetObject"} | SEND | LOOKUP,
+    "monitor": EVERY | STATE | QUERY | PUT | {"s3:GetObject"} | SEND | LOOKUP | ANNOUNCE,
     "tools_runner": LOGS | SECRET,
 }
 
@@ -158,7 +159,13 @@ def test_the_tools_are_the_one_function_that_another_invokes(assembly: Assembly,
     assert find_resources(assembly, name, "lambda:InvokeFunction") == {f"<{tools}.Arn>"}
 
 
-def test_the_key_is_used_through_the_table_and_the_bucket_alone(assembly: Assembly) -> None:
+def test_alerts_are_told_on_the_topic_and_the_bus_alone(assembly: Assembly) -> None:
+    [topic], [bus] = assembly.find("AWS::SNS::Topic"), assembly.find("AWS::Events::EventBus")
+    assert find_resources(assembly, "monitor", "sns:Publish") == {f"<{topic}>"}
+    assert find_resources(assembly, "monitor", "events:PutEvents") == {f"<{bus}.Arn>"}
+
+
+def test_keys_are_used_through_the_services_that_they_are_of_alone(assembly: Assembly) -> None:
     for name in assembly.functions():
         for statement in assembly.statements(name):
             if any(action.startswith("kms:") for action in as_list(statement["Action"])):
@@ -166,6 +173,7 @@ def test_the_key_is_used_through_the_table_and_the_bucket_alone(assembly: Assemb
                 assert service in {
                     "dynamodb.<AWS::Region>.amazonaws.com",
                     "s3.<AWS::Region>.amazonaws.com",
+                    "sns.<AWS::Region>.amazonaws.com",
                 }
 
 

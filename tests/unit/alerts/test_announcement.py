@@ -1,6 +1,7 @@
 """What subscribers get: one form by both ways, as docs/alerts.md says it."""
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -68,9 +69,7 @@ def queue(aws: None) -> tuple[str, str]:
 @pytest.fixture
 def announcer(aws: None) -> Announcer:
     sns, events = boto3.client("sns"), boto3.client("events")
-    topic = sns.create_topic(Name="alerts")["TopicArn"]
-    events.create_event_bus(Name="quarterdeck")
-    return Announcer(sns, events, topic, "quarterdeck")
+    return Announcer(sns, events, os.environ["ALERT_TOPIC_ARN"], os.environ["EVENT_BUS_NAME"])
 
 
 def test_the_document_has_the_schema_and_an_example_of_it() -> None:
@@ -115,9 +114,9 @@ def test_a_queue_at_the_topic_gets_it_with_what_it_may_filter_by(
 def test_a_rule_on_the_bus_gets_it(announcer: Announcer, queue: tuple[str, str]) -> None:
     url, arn = queue
     pattern = json.dumps({"source": [SOURCE], "detail-type": [DETAIL_TYPE]})
-    announcer.events.put_rule(Name="all", EventBusName="quarterdeck", EventPattern=pattern)
+    announcer.events.put_rule(Name="all", EventBusName=announcer.bus_name, EventPattern=pattern)
     announcer.events.put_targets(
-        Rule="all", EventBusName="quarterdeck", Targets=[{"Id": "queue", "Arn": arn}]
+        Rule="all", EventBusName=announcer.bus_name, Targets=[{"Id": "queue", "Arn": arn}]
     )
     announcer.send(HEALTH)
     [event] = receive(url)

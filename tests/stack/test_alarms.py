@@ -1,0 +1,145 @@
+"""Who is told what: the topic of alerts, and the alarms on it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aws_cdk import App, Stack
+from aws_cdk.assertions import Template
+
+from infra.alarms import NAMESPACE
+from infra.alerts import Alerts
+from infra.environment import load_target
+from quarterdeck import observability
+from tests.stack.conftest import Assembly, as_list, flatten
+
+pytestmark = pytest.mark.xdist_group("synth")
+
+OPERATIONS = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+FUNCTIONS = ("api", "authorizer", "deployer", "worker", "tools", "monitor")
+
+
+def find_alarms(assembly: Assembly) -> dict[str, Any]:
+    """By name, without what all names of the environment begin with."""
+    alarms = assembly.find("AWS::CloudWatch::Alarm").values()
+    return {alarm["AlarmName"].split("-", 2)[2]: alarm for alarm in alarms}
+
+
+def test_every_alarm_tells_its_beginning_and_its_end(assembly: Assembly) -> None:
+    [topic] = assembly.find("AWS::SNS::Topic")
+    for alarm in find_alarms(assembly).values():
+        assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": topic}]
+        assert alarm["AlarmDescription"]
+
+
+def test_queues_functions_and_the_monitor_are_watched(assembly: Assembly) -> None:
+    assert set(find_alarms(assembly)) == {
+        *(f"{queue}-dead-letters" for queue in ("tasks", "deployments")),
+        *(f"{queue}-oldest-message" for queue in ("tasks", "deployments")),
+        *(f"{function}-{what}" for function in FUNCTIONS for what in ("errors", "throttles")),
+        "monitor-heartbeat",
+        "failed-alerts",
+    }
+
+
+def test_every_kind_of_alarm_says_what_to_do(assembly: Assembly) -> None:
+    for name in find_alarms(assembly):
+        kind = name if name in {"monitor-heartbeat", "failed-alerts"} else name.partition("-")[2]
+        assert f"{kind}`" in OPERATIONS, name
+
+
+def test_one_dead_letter_is_an_alarm(assembly: Assembly) -> None:
+    queues = assembly.find("AWS::SQS::Queue")
+    dead = {
+        queue["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0]
+        for queue in queues.values()
+        if "RedrivePolicy" in queue
+    }
+    alarms = find_alarms(assembly)
+    watched = set()
+    for name in ("tasks-dead-letters", "deployments-dead-letters"):
+        alarm = alarms[name]
+        assert (alarm["Threshold"], alarm["EvaluationPeriods"]) == (1, 1)
+        assert alarm["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
+        assert alarm["MetricName"] == "ApproximateNumberOfMessagesVisible"
+        watched.add(alarm["Dimensions"][0]["Value"]["Fn::GetAtt"][0])
+    assert watched == dead
+
+
+def test_a_message_is_late_after_two_attempts(assembly: Assembly) -> None:
+    queues = assembly.find("AWS::SQS::Queue")
+    for name in ("tasks-oldest-message", "deployments-oldest-message"):
+        alarm = find_alarms(assembly)[name]
+        queue = queues[alarm["Dimensions"][0]["Value"]["Fn::GetAtt"][0]]
+        assert alarm["Threshold"] == 2 * queue["VisibilityTimeout"]
+
+
+def test_a_monitor_that_is_not_started_is_an_alarm(assembly: Assembly) -> None:
+    alarm = find_alarms(assembly)["monitor-heartbeat"]
+    monitor, _ = assembly.functions()["monitor"]
+    assert alarm["Dimensions"] == [{"Name": "FunctionName", "Value": {"Ref": monitor}}]
+    assert (alarm["MetricName"], alarm["Statistic"]) == ("Invocations", "Sum")
+    assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("LessThanThreshold", 1)
+    assert alarm["Period"] * alarm["EvaluationPeriods"] == 300
+    assert alarm["TreatMissingData"] == "breaching"
+
+
+def test_alerts_that_fail_are_counted_where_the_alarm_looks(assembly: Assembly) -> None:
+    alarm = find_alarms(assembly)["failed-alerts"]
+    assert alarm["Namespace"] == NAMESPACE == observability.NAMESPACE
+    assert alarm["Dimensions"] == [{"Name": "service", "Value": "monitor"}]
+
+
+def test_workers_that_replace_themselves_are_no_alarm(production: Assembly) -> None:
+    alarms = find_alarms(production)
+    assert alarms["worker-errors"]["Threshold"] == 100
+    assert alarms["api-errors"]["Threshold"] == 3
+
+
+def test_the_emulator_knows_every_kind_of_alarm(assembly: Assembly) -> None:
+    """One metric each: it refuses metric math, and with it the whole template."""
+    assert all("Metrics" not in alarm for alarm in find_alarms(assembly).values())
+
+
+def test_the_topic_is_encrypted_and_takes_the_accounts_alarms(assembly: Assembly) -> None:
+    topic = assembly.find_one("AWS::SNS::Topic")
+    key = assembly.service[topic["KmsMasterKeyId"]["Fn::GetAtt"][0]]["Properties"]
+    assert key["EnableKeyRotation"] is True
+    used = [each for each in key["KeyPolicy"]["Statement"] if "Service" in each["Principal"]]
+    assert [each["Principal"]["Service"] for each in used] == ["cloudwatch.amazonaws.com"]
+    assert set(as_list(used[0]["Action"])) == {"kms:Decrypt", "kms:GenerateDataKey"}
+    statements = assembly.find_one("AWS::SNS::TopicPolicy")["PolicyDocument"]["Statement"]
+    [allowed] = [each for each in statements if each["Effect"] == "Allow"]
+    assert allowed["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
+    assert allowed["Action"] == "sns:Publish"
+    assert set(allowed["Condition"]) == {"ArnLike", "StringEquals"}
+    assert flatten(allowed["Condition"]["StringEquals"]["aws:SourceAccount"]) == "<AWS::AccountId>"
+
+
+def test_mail_goes_to_whom_the_environment_names(assembly: Assembly) -> None:
+    assert not assembly.find("AWS::SNS::Subscription")
+    target = load_target("staging")
+    environment = target.environment.model_copy(update={"alarm_email": "ops@team.example"})
+    stack = Stack(App(analytics_reporting=False))
+    Alerts(stack, "Alerts", target=target.model_copy(update={"environment": environment}))
+    Template.from_stack(stack).has_resource_properties(
+        "AWS::SNS::Subscription", {"Protocol": "email", "Endpoint": "ops@team.example"}
+    )
+
+
+def test_the_dashboard_shows_all_alarms_and_functions(production: Assembly) -> None:
+    dashboard = production.find_one("AWS::CloudWatch::Dashboard")
+    assert dashboard["DashboardName"] == "quarterdeck-production"
+    body = flatten(dashboard["DashboardBody"])
+    for logical_id in production.find("AWS::CloudWatch::Alarm"):
+        assert f"<{logical_id}.Arn>" in body
+    for logical_id, _ in production.functions().values():
+        assert f"<{logical_id}>" in body
+    widgets = json.loads(body)["widgets"]
+    assert {widget["type"] for widget in widgets} == {"alarm", "metric"}
+
+
+def test_templates_are_small_enough_to_be_deployed(assembly: Assembly) -> None:
+    """CloudFormation takes a megabyte from S3."""
+    assert all(path.stat().st_size < 500_000 for path in assembly.templates)
