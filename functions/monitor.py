@@ -1,26 +1,42 @@
-"""EventBridge, each minute -> what a lost message or a stopped function left undone."""
+"""EventBridge, each minute -> what a lost message or a stopped function left undone, and a look."""
 
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import boto3
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from quarterdeck.scaling.actuation import Scaler
 
+from quarterdeck.alerts.announcement import Announcer
+from quarterdeck.alerts.evaluation import AlertCheck
+from quarterdeck.alerts.store import AlertStore
 from quarterdeck.blobs import BlobStore
-from quarterdeck.names import read_clock
+from quarterdeck.metrics.reading import MetricsReader
+from quarterdeck.monitoring.round import Round
+from quarterdeck.monitoring.system_upkeep import SystemUpkeep
+from quarterdeck.names import parse_time, read_clock
+from quarterdeck.observability import emit_metrics
 from quarterdeck.settings import MonitorSettings, load_settings
 from quarterdeck.systems.health import HealthCheck
 from quarterdeck.systems.store import SystemStore
-from quarterdeck.systems.upkeep import SystemUpkeep
 from quarterdeck.table import Table
 from quarterdeck.tasks.queue import LifecycleMessage, Queue, WorkMessage
 from quarterdeck.tasks.upkeep import Upkeep
 from quarterdeck.tooling.manifest import list_tools
 from quarterdeck.vault import SecretReader
 
+RESERVE_SECONDS = 8.0
+"""Of an invocation, for the checks of each 15 minutes and what is in flight."""
+
+
+class Watch(NamedTuple):
+    tasks: Upkeep
+    systems: SystemUpkeep
+    round: Round
+
 
 @cache
-def load_upkeep() -> tuple[Upkeep, SystemUpkeep]:
+def load_watch() -> Watch:
     settings = load_settings(MonitorSettings)
     table = Table(boto3.client("dynamodb"), settings.table_name)
     blobs = BlobStore(boto3.client("s3"), settings.bucket_name)
@@ -30,22 +46,39 @@ def load_upkeep() -> tuple[Upkeep, SystemUpkeep]:
     health = HealthCheck(
         systems, lambda name: secrets.exists(settings.secret_prefix + name), list_tools()
     )
-    return (
-        Upkeep(table, blobs, Queue[WorkMessage](sqs, settings.tasks_queue_url), read_clock),
-        SystemUpkeep(
+    tasks = Queue[WorkMessage](sqs, settings.tasks_queue_url)
+    deployments = Queue[LifecycleMessage](sqs, settings.deployments_queue_url)
+    metrics, alerts = MetricsReader(table), AlertStore(table)
+    announcer = Announcer(
+        boto3.client("sns"),
+        boto3.client("events"),
+        settings.alert_topic_arn,
+        settings.event_bus_name,
+    )
+    return Watch(
+        Upkeep(table, blobs, tasks, read_clock),
+        SystemUpkeep(systems, health, alerts, deployments, read_clock),
+        Round(
             systems,
-            health,
-            Queue[LifecycleMessage](sqs, settings.deployments_queue_url),
-            read_clock,
+            metrics,
+            Scaler(systems, metrics, tasks, read_clock),
+            AlertCheck(alerts, announcer, settings.environment),
+            emit_metrics,
+            settings.environment,
         ),
     )
 
 
-def lambda_handler(_: dict[str, Any], __: LambdaContext) -> dict[str, int]:
-    tasks, systems = load_upkeep()
-    return {
-        **tasks.settle_due(),
-        "admitted": tasks.admit_everywhere(),
-        "deployments_resent": systems.resend_deployments(),
-        "systems_checked": systems.look_after_systems(),
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
+    watch = load_watch()
+    # The minute that the schedule means: the start of an invocation jitters across its border.
+    minute = parse_time(event["time"]) if "time" in event else read_clock()
+    done = {
+        **watch.tasks.settle_due(),
+        "admitted": watch.tasks.admit_everywhere(),
+        "deployments_resent": watch.systems.resend_deployments(),
     }
+    looked = watch.round.look(
+        minute, lambda: context.get_remaining_time_in_millis() / 1000 - RESERVE_SECONDS
+    )
+    return {**done, **looked, "systems_checked": watch.systems.look_after_systems()}

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from quarterdeck.alerts.store import AlertStore
 from quarterdeck.blobs import BlobStore
 from quarterdeck.errors import Conflict, FieldError
 from quarterdeck.execution import deployment as deployment_module
 from quarterdeck.execution.deployment import Deployer
 from quarterdeck.execution.tool_function import ToolFunction
+from quarterdeck.monitoring.system_upkeep import SystemUpkeep
 from quarterdeck.systems.configuration import Crew, SystemConfiguration
 from quarterdeck.systems.deployments import MAX_ATTEMPTS, Busy
 from quarterdeck.systems.health import HealthCheck
@@ -21,7 +23,6 @@ from quarterdeck.systems.lifecycle import pause_system, unpause_system
 from quarterdeck.systems.records import Deployment, System
 from quarterdeck.systems.rollout import describe_crew
 from quarterdeck.systems.store import SystemStore
-from quarterdeck.systems.upkeep import SystemUpkeep
 from quarterdeck.table import Item, Update
 from quarterdeck.tasks.queue import DeploymentMessage, LifecycleMessage, Queue
 from tests import systems
@@ -262,7 +263,9 @@ def test_a_message_that_is_sent_again_for_a_lost_deployer_is_taken_at_once(site:
     site.table.calls.before_write = lambda: None
     sent: list[LifecycleMessage] = []
     queue = cast(Queue[LifecycleMessage], SimpleNamespace(send=sent.append))
-    upkeep = SystemUpkeep(site.store, cast(HealthCheck, None), queue, lambda: site.now)
+    upkeep = SystemUpkeep(
+        site.store, cast(HealthCheck, None), AlertStore(site.table), queue, lambda: site.now
+    )
     assert upkeep.resend_deployments() == 0
     site.now += timedelta(seconds=INVOCATION + 10)
     assert upkeep.resend_deployments() == 1

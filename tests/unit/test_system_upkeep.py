@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from quarterdeck.alerts.store import AlertStore
 from quarterdeck.blobs import BlobStore
+from quarterdeck.monitoring.system_upkeep import SystemUpkeep
 from quarterdeck.systems.configuration import SystemConfiguration
 from quarterdeck.systems.deployments import claim
 from quarterdeck.systems.health import CHECK_MINUTES, HealthCheck
 from quarterdeck.systems.lifecycle import request_deletion
 from quarterdeck.systems.store import SystemStore
-from quarterdeck.systems.upkeep import SystemUpkeep
 from quarterdeck.tasks.queue import LifecycleMessage, Queue
 from tests import systems
 from tests.fakes import FakeTable
@@ -38,7 +39,9 @@ class Site:
         self.store = SystemStore(FakeTable(), BlobStore(cast("S3Client", None), "unused"))
         self.health = HealthCheck(self.store, lambda name: name in self.secrets, ())
         self.queue = Sent()
-        self.upkeep = SystemUpkeep(self.store, self.health, self.queue, self.clock)
+        self.upkeep = SystemUpkeep(
+            self.store, self.health, AlertStore(self.store.table), self.queue, self.clock
+        )
 
     def clock(self) -> datetime:
         return self.now

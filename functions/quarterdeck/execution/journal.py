@@ -107,6 +107,10 @@ class Journal:
         found = self._loaded.entries.get(place)
         return self._keep(lambda: self._store.read(found)) if found else None
 
+    def is_inherited(self, place: Place) -> bool:
+        """Whether a task that this one retries has paid for the call."""
+        return place in self._loaded.inherited
+
     @contextmanager
     def enter_call(self) -> Iterator[None]:
         """Around a call that is really made, and its record: done only with both."""
@@ -166,7 +170,7 @@ class Journal:
         self.gate.stop(Stop("diverged", error=TaskError(type="diverged", message=message)))
 
     def _find_unclaimed(self) -> list["Recorded"]:
-        entries, marks = self._loaded
+        entries, marks, _ = self._loaded
         recorded = {
             place: Recorded(mark.name, True, mark.code) for place, mark in marks.items()
         } | {

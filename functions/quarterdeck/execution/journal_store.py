@@ -39,8 +39,11 @@ class Found(NamedTuple):
 
 
 class Loaded(NamedTuple):
+    """`inherited`: the entries of a task that this one retries."""
+
     entries: dict[Place, Found]
     marks: dict[Place, Mark]
+    inherited: frozenset[Place] = frozenset()
 
 
 class Store(Protocol):
@@ -103,11 +106,14 @@ class JournalStore:
     def load(self) -> Loaded:
         """One query for each task; its own entries before those of the tasks that it retries."""
         loaded = Loaded({}, {})
+        own: frozenset[Place] = frozenset()
         for task_id in (self.task_id, *self.older):
             partition = self.scope.state_key(task_id).pk
             for item in self.table.query(partition, CALL_PREFIX):
                 keep_item(loaded, item)
-        return loaded
+            if task_id == self.task_id:
+                own = frozenset(loaded.entries)
+        return loaded._replace(inherited=frozenset(loaded.entries) - own)
 
     def read(self, found: Found) -> Entry:
         return read_entry(self.blobs.load_document(dict(found.document)))

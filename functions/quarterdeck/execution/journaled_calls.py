@@ -58,6 +58,8 @@ class Asked:
 
 
 asking: ContextVar[Asked | None] = ContextVar("quarterdeck_asking", default=None)
+counted_before: ContextVar[bool] = ContextVar("quarterdeck_counted_before", default=False)
+"""While a call is told of that another task has counted."""
 gathering: ContextVar[list[Place] | None] = ContextVar("quarterdeck_gathering", default=None)
 
 
@@ -96,7 +98,7 @@ def journal_call(method: Callable[..., Any]) -> Callable[..., Any]:
                     answer = ask(journal, asked, lambda: method(llm, *args, **kwargs))
                     entry = asked.record(journal, place, answer)
             else:
-                report_call(asked, entry)
+                report_call(asked, entry, inherited=journal.is_inherited(place))
             note_place(place)
         return asked.decode(entry)
 
@@ -117,7 +119,7 @@ def journal_acall(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaita
                     answer = await ask_async(journal, asked, lambda: method(llm, *args, **kwargs))
                     entry = asked.record(journal, place, answer)
             else:
-                report_call(asked, entry)
+                report_call(asked, entry, inherited=journal.is_inherited(place))
             note_place(place)
         return asked.decode(entry)
 
@@ -174,16 +176,23 @@ def note_completion(call_type: LLMCallType, usage: dict[str, Any] | None) -> boo
     return True
 
 
-def report_call(asked: Asked, entry: Entry) -> None:
-    """Tells crewai of a replayed call as its provider did: started once, completed once."""
+def report_call(asked: Asked, entry: Entry, *, inherited: bool) -> None:
+    """Tells crewai of a replayed call as its provider did: started once, completed once.
+
+    `inherited`: a task that this one retries has paid for it, and counted it.
+    """
     arguments = dict(asked.arguments)
     step, agent = arguments["from_task"], arguments["from_agent"]
     del arguments["response_model"]
-    with llm_call_context():
-        asked.llm._emit_call_started_event(**arguments)
-        if entry.usage:
-            asked.llm._track_token_usage_internal(entry.usage)
-        if entry.call_type:
-            asked.llm._emit_call_completed_event(
-                entry.answer, LLMCallType(entry.call_type), step, agent, usage=entry.usage
-            )
+    token = counted_before.set(inherited)
+    try:
+        with llm_call_context():
+            asked.llm._emit_call_started_event(**arguments)
+            if entry.usage:
+                asked.llm._track_token_usage_internal(entry.usage)
+            if entry.call_type:
+                asked.llm._emit_call_completed_event(
+                    entry.answer, LLMCallType(entry.call_type), step, agent, usage=entry.usage
+                )
+    finally:
+        counted_before.reset(token)

@@ -70,4 +70,4 @@ def report_calls(journal: Journal, memory: Memory, entry: Entry) -> None:
         place = Place(digest_, occurrence)
         if (call := journal.find(place)) is not None:
             journal.take(place)
-            report_call(Asked(memory._llm, ([],), {}), call)
+            report_call(Asked(memory._llm, ([],), {}), call, inherited=journal.is_inherited(place))

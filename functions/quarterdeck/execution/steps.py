@@ -17,6 +17,7 @@ from crewai.hooks.contexts import StepContext
 from crewai.hooks.dispatch import scoped_hooks
 from crewai.llms.base_llm import BaseLLM
 
+from quarterdeck.execution.journaled_calls import counted_before
 from quarterdeck.execution.prices import count_usage
 from quarterdeck.observability import logger
 from quarterdeck.tasks.outcome import StepEnded, StepEvent, StepResult, StepStarted, Usage
@@ -74,7 +75,7 @@ class StepWatch:
             current_watch.reset(token)
 
     def _count_call(self, llm: BaseLLM, event: LLMCallCompletedEvent) -> None:
-        if current_watch.get(None) is not self:
+        if current_watch.get(None) is not self or counted_before.get():
             return
         call = count_usage(llm, event.usage)
         with self._lock:

@@ -109,6 +109,9 @@ def test_a_retry_pays_for_no_call_again(services: Services) -> None:
     assert site.view(new.task_id).status == "succeeded"
     assert site.view(new.task_id).retry_of == task_id
     assert len(server.requests) - asked == 2
+    # What a retry reads of the old journal was counted with the old task.
+    paid = [usage.requests for task in (task_id, new.task_id) if (usage := site.view(task).usage)]
+    assert paid == [2, 2]
 
 
 def stop_when_two_are_done(site: Site, server: OpenAIServer, task_id: str) -> None:

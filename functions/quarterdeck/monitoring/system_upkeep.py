@@ -3,10 +3,13 @@
 from collections.abc import Callable
 from datetime import datetime
 
+from quarterdeck.alerts.conditions import note_condition
+from quarterdeck.alerts.store import AlertStore
 from quarterdeck.errors import NotFound
 from quarterdeck.names import format_time
 from quarterdeck.observability import logger
-from quarterdeck.systems.health import CHECK_MINUTES, HealthCheck, is_due
+from quarterdeck.systems.activity import mark_active
+from quarterdeck.systems.health import CHECK_MINUTES, HealthCheck, HealthReport, is_due
 from quarterdeck.systems.lifecycle import API_SECONDS
 from quarterdeck.systems.records import System
 from quarterdeck.systems.rollout import resend_deployment
@@ -21,11 +24,13 @@ class SystemUpkeep:
         self,
         systems: SystemStore,
         health: HealthCheck,
+        alerts: AlertStore,
         queue: Queue[LifecycleMessage],
         clock: Callable[[], datetime],
     ) -> None:
         self.systems = systems
         self.health = health
+        self.alerts = alerts
         self.queue = queue
         self.clock = clock
 
@@ -77,7 +82,21 @@ class SystemUpkeep:
             return
         report = self.health.check(system, self.clock())
         self.health.note(system, report)
-        if report.status == "unhealthy":
-            logger.warning(
-                "Unhealthy", system_id=system.system_id, crews=report.model_dump()["crews"]
-            )
+        healthy = report.status == "healthy"
+        alert = note_condition(
+            self.alerts,
+            system.scope,
+            "health",
+            "ok" if healthy else "critical",
+            self.clock(),
+            detail=None if healthy else describe_illness(report),
+        )
+        if alert.outbox:
+            mark_active(self.systems.table, system.system_id, self.clock())
+
+
+def describe_illness(report: HealthReport) -> str:
+    """Each crew that could not run, and why."""
+    return "; ".join(
+        f"{crew.name}: {', '.join(crew.reasons)}" for crew in report.crews if crew.reasons
+    )

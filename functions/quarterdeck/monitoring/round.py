@@ -1,0 +1,115 @@
+"""Each minute, for each crew that has something to do: its capacity, its alerts, its metrics.
+
+A part that fails keeps no other from its turn, and a system none of the others.
+"""
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Literal
+
+from quarterdeck.alerts.evaluation import AlertCheck, Known
+from quarterdeck.alerts.states import RAISED
+from quarterdeck.errors import NotFound
+from quarterdeck.metrics.emission import describe_emf
+from quarterdeck.metrics.figures import compute_figures
+from quarterdeck.metrics.reading import MetricsReader
+from quarterdeck.metrics.workload import read_workload
+from quarterdeck.observability import Record, logger
+from quarterdeck.scaling.actuation import Scaler
+from quarterdeck.systems.activity import ActiveSystems, mark_active
+from quarterdeck.systems.configuration import Metric, Threshold
+from quarterdeck.systems.records import System
+from quarterdeck.systems.store import SystemStore
+from quarterdeck.systems.thresholds import resolve_thresholds
+
+Deed = Literal["systems", "scaled", "alerts_told", "failed"]
+
+
+class Round:
+    """Use one for a process: what cannot change is read once."""
+
+    def __init__(
+        self,
+        systems: SystemStore,
+        metrics: MetricsReader,
+        scaler: Scaler,
+        alerts: AlertCheck,
+        emit: Callable[[Record], None],
+        environment: str,
+    ) -> None:
+        self.systems = systems
+        self.active = ActiveSystems(systems.table)
+        self.metrics = metrics
+        self.scaler = scaler
+        self.alerts = alerts
+        self.emit = emit
+        self.environment = environment
+        self._thresholds: dict[tuple[str, int], Mapping[Metric, Threshold]] = {}
+
+    def look(self, now: datetime, left: Callable[[], float]) -> dict[Deed, int]:
+        """What was done; `left`: seconds, after which the rest is left to the next minute."""
+        deeds: Counter[Deed] = Counter(systems=0, scaled=0, alerts_told=0, failed=0)
+        marked = list(self.active.list_marked(now))
+        random.shuffle(marked)  # A run that is cut short leaves out others than the last one did.
+        for number, system_id in enumerate(marked):
+            if left() <= 0:
+                logger.warning("The monitor is out of time", left_out=len(marked) - number)
+                break
+            deeds["systems"] += 1
+            with self._guard(deeds, system_id):
+                self._look_at(self.systems.get(system_id), now, deeds)
+        return dict(deeds)
+
+    def _look_at(self, system: System, now: datetime, deeds: Counter[Deed]) -> None:
+        if not system.current_version or system.state == "deleting":
+            return
+        known: Known = {}
+        with self._guard(deeds, system.system_id):
+            known = self.alerts.read_alerts(system)
+            deeds["alerts_told"] += self.alerts.settle_conditions(system, known, now)
+        unsettled = any(alert.state in RAISED or alert.outbox for alert in known.values())
+        for crew in system.crews:
+            with self._guard(deeds, system.system_id):
+                if decision := self.scaler.scale_crew(system, crew):
+                    unsettled = True
+                    deeds["scaled"] += decision.action != "hold"
+            with self._guard(deeds, system.system_id):
+                self._judge(system, crew, known, now, deeds)
+        if unsettled:
+            mark_active(self.systems.table, system.system_id, now)
+
+    def _judge(
+        self, system: System, crew: str, known: Known, now: datetime, deeds: Counter[Deed]
+    ) -> None:
+        window = self.metrics.read_window(system.scope, crew, now)
+        workload = read_workload(self.systems.table, system.scope, crew)
+        if workload is None:
+            return
+        minute, counters = self.metrics.read_closed_minute(system.scope, crew, now)
+        for record in describe_emf(
+            self.environment, system.system_id, crew, minute, counters, workload
+        ):
+            self.emit(record)
+        figures = compute_figures(window, workload.total, workload.capacity)
+        deeds["alerts_told"] += self.alerts.evaluate_crew(
+            system, crew, self._find_thresholds(system), figures, window, known, now
+        )
+
+    def _find_thresholds(self, system: System) -> Mapping[Metric, Threshold]:
+        key = (system.system_id, system.current_version)
+        if key not in self._thresholds:
+            self._thresholds[key] = resolve_thresholds(self.systems.get_configuration(*key))
+        return self._thresholds[key]
+
+    @contextmanager
+    def _guard(self, deeds: Counter[Deed], system_id: str) -> Iterator[None]:
+        try:
+            yield
+        except NotFound:
+            logger.debug("The system is gone", system_id=system_id)
+        except Exception:
+            deeds["failed"] += 1
+            logger.exception("A system could not be looked after", system_id=system_id)

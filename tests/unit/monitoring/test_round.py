@@ -1,0 +1,189 @@
+"""The monitor's minute: every crew that has something to do has its turn, and nobody else."""
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from quarterdeck.alerts.evaluation import AlertCheck
+from quarterdeck.alerts.store import AlertStore
+from quarterdeck.blobs import BlobStore
+from quarterdeck.metrics.buckets import add_counters
+from quarterdeck.metrics.reading import MetricsReader
+from quarterdeck.monitoring.round import Round
+from quarterdeck.observability import Record
+from quarterdeck.scaling.actuation import Scaler
+from quarterdeck.systems.activity import mark_active
+from quarterdeck.systems.records import System
+from quarterdeck.systems.store import SystemStore
+from quarterdeck.table import Update
+from quarterdeck.tasks.queue import Queue, WorkMessage
+from tests import systems
+from tests.alert_site import Wire
+from tests.fakes import FakeTable
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+
+
+class Unread(Queue[WorkMessage]):
+    def __init__(self) -> None:
+        self.messages: list[WorkMessage] = []
+
+    def send(self, message: WorkMessage, delay_s: int = 0) -> None:
+        self.messages.append(message)
+
+
+class Site:
+    def __init__(self) -> None:
+        self.now = NOON
+        self.table = FakeTable()
+        self.systems = SystemStore(self.table, BlobStore(cast("S3Client", None), "unused"))
+        self.wire = Wire()
+        self.emitted: list[Record] = []
+        self.calls: Counter[str] = Counter()
+        metrics = MetricsReader(self.table)
+        self.round = Round(
+            self.systems,
+            metrics,
+            Scaler(self.systems, metrics, Unread(), lambda: self.now),
+            AlertCheck(AlertStore(self.table), self.wire, "production"),
+            self.emitted.append,
+            "production",
+        )
+
+    def deploy(self, name: str = "desk", **crew: object) -> System:
+        crews = [systems.crew(max_agents=20, **crew)]
+        return systems.deploy(self.systems, systems.system(name, crews=crews), lambda: self.now)
+
+    def work(self, system: System, **counters: int) -> None:
+        """A minute in which the crew counted this."""
+        mark_active(self.table, system.system_id, self.now)
+        self.table.write(add_counters(system.scope, "research", self.now, counters))
+
+    def look(self, left: Callable[[], float] = lambda: 30) -> dict[str, int]:
+        done = self.round.look(self.now, left)
+        self.now += MINUTE
+        return {str(name): number for name, number in done.items()}
+
+    def capacity(self, system: System) -> int:
+        (crew,) = self.systems.list_crews(system)
+        return crew.capacity
+
+
+@pytest.fixture
+def site() -> Site:
+    return Site()
+
+
+def test_idle_systems_cost_nothing(site: Site) -> None:
+    for number in range(20):
+        site.deploy(f"desk-{number}")
+    requests: list[str] = []
+    site.table.calls.before_read = lambda operation, request: requests.append(operation)
+    assert site.look()["systems"] == 0
+    alone = len(requests)
+    requests.clear()
+    for number in range(20, 60):
+        site.deploy(f"desk-{number}")
+    requests.clear()
+    site.look()
+    assert len(requests) == alone <= 4
+
+
+def test_a_busy_system_costs_the_same_whatever_it_does(site: Site) -> None:
+    requests: list[str] = []
+    system = site.deploy()
+    costs = []
+    for tasks in (1, 10, 1000):
+        site.work(system, arrivals=tasks, succeeded=tasks)
+        site.table.calls.before_read = lambda operation, request: requests.append(operation)
+        site.look()
+        costs.append(len(requests))
+        requests.clear()
+    assert costs[1] == costs[2] <= 12
+
+
+def test_a_queue_makes_a_crew_larger_and_its_end_smaller(site: Site) -> None:
+    system = site.deploy(cooldown_period=60)
+    site.table.write(Update(system.scope.crew_key("research"), {}, {"running": 1}))
+    seen = []
+    for _ in range(10):
+        site.work(system, arrivals=30, succeeded=4, response_ms=240_000, running_ms=120_000)
+        site.look()
+        seen.append(site.capacity(system))
+    assert seen[0] > 1
+    assert seen == sorted(seen)
+    assert seen[-1] == 20
+    site.table.write(Update(system.scope.crew_key("research"), {}, {"running": -1}))
+    for _ in range(60):
+        site.look()
+    assert site.capacity(system) == 1
+
+
+def test_failing_tasks_are_told_once_and_their_recovery_once(site: Site) -> None:
+    system = site.deploy()
+    for _ in range(8):
+        site.work(system, arrivals=10, failed=10, response_ms=10_000, running_ms=10_000)
+        site.look()
+    for _ in range(40):
+        site.work(system, arrivals=10, succeeded=10, response_ms=10_000, running_ms=10_000)
+        site.look()
+    told = [(a.metric, a.state) for a in site.wire.sent if a.metric == "error_rate"]
+    assert told == [("error_rate", "critical"), ("error_rate", "ok")]
+
+
+def test_an_alert_keeps_its_system_looked_at_until_it_is_over(site: Site) -> None:
+    """Nobody gives it work any more, and so nobody marks it."""
+    system = site.deploy()
+    for _ in range(8):
+        site.work(system, arrivals=10, failed=10, response_ms=10_000, running_ms=10_000)
+        site.look()
+    for _ in range(90):
+        site.look()
+    assert [a.state for a in site.wire.sent if a.metric == "error_rate"][0] == "critical"
+    assert site.look()["systems"] == 0
+    alert = AlertStore(site.table).list_all(system.scope)
+    assert {a.state for name, a in alert.items() if name.metric == "error_rate"} == {
+        "insufficient_data"
+    }
+
+
+def test_a_system_that_fails_keeps_no_other_from_its_turn(site: Site) -> None:
+    broken, well = site.deploy("broken"), site.deploy("well")
+    for _ in range(8):
+        for system in (broken, well):
+            site.work(system, arrivals=10, failed=10, response_ms=10_000, running_ms=10_000)
+        site.table.write(
+            Update(broken.scope.crew_key("research"), {"capacity": "not a number"}, {})
+        )
+        done = site.look()
+        assert (done["systems"], done["failed"] > 0) == (2, True)
+    assert {a.system for a in site.wire.sent} >= {"well"}
+
+
+def test_without_time_the_rest_waits_for_the_next_minute(site: Site) -> None:
+    for number in range(5):
+        site.work(site.deploy(f"desk-{number}"), arrivals=1)
+    left = iter([1.0, 1.0, 0.0])
+    assert site.look(lambda: next(left))["systems"] == 2
+
+
+def test_cloudwatch_is_told_of_closed_minutes_once(site: Site) -> None:
+    system = site.deploy()
+    site.work(system, arrivals=7)
+    for _ in range(12):
+        site.look()
+    told = [
+        (record.moment, value)
+        for record in site.emitted
+        for measure in record.measures
+        for value in measure.values
+        if measure.name == "arrivals"
+    ]
+    assert told == [(NOON, 7)]
