@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from datetime import datetime
 
+from quarterdeck.alerts.conditions import note_health
+from quarterdeck.alerts.store import AlertStore
 from quarterdeck.errors import NotFound
 from quarterdeck.names import format_time
 from quarterdeck.observability import logger
@@ -77,6 +79,7 @@ class SystemUpkeep:
             return
         report = self.health.check(system, self.clock())
         self.health.note(system, report)
+        note_health(AlertStore(self.systems.table), system.scope, report, self.clock())
         if report.status == "unhealthy":
             logger.warning(
                 "Unhealthy", system_id=system.system_id, crews=report.model_dump()["crews"]
