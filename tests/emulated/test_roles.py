@@ -53,18 +53,34 @@ LOOK_UP: Call = (
 OTHER_TOOL_KEY = read_secret("quarterdeck/production/tools/search")
 INVOKE: Call = ("lambda", "list_functions", {})
 CALL_TOOLS: Call = ("lambda", "invoke", {"FunctionName": "ToolsFunction", "Payload": b"{}"})
+PUBLISH: Call = ("sns", "publish", {"TopicArn": "AlertTopicArn", "Message": "x"})
+
+
+def put_event(bus: str) -> Call:
+    entry = {"Source": "test", "DetailType": "x", "Detail": "{}", "EventBusName": bus}
+    return ("events", "put_events", {"Entries": [entry]})
+
+
+PUT_EVENT, PUT_ELSEWHERE = put_event("quarterdeck-development"), put_event("default")
 
 DENIED: dict[str, list[Call]] = {
     "api": [
         *(ADMIN_KEY, MODEL_KEY, TOOL_KEY, SCAN, DROP, RECEIVE, WRITE_ELSEWHERE, INVOKE, CALL_TOOLS),
+        *(PUBLISH, PUT_EVENT),
     ],
     "authorizer": [CURSOR_KEY, MODEL_KEY, PUT, QUERY, SCAN, SEND, READ_BLOB, INVOKE, CALL_TOOLS],
     "deployer": [ADMIN_KEY, CURSOR_KEY, TOOL_KEY, OTHER_KEY, SCAN, DROP, SEND, WRITE_BLOB],
-    "worker": [ADMIN_KEY, CURSOR_KEY, TOOL_KEY, OTHER_KEY, SCAN, DROP, WRITE_ELSEWHERE, INVOKE],
-    "monitor": [ADMIN_KEY, CURSOR_KEY, MODEL_KEY, SCAN, WRITE_BLOB, RECEIVE, INVOKE, CALL_TOOLS],
+    "worker": [
+        *(ADMIN_KEY, CURSOR_KEY, TOOL_KEY, OTHER_KEY, SCAN, DROP, WRITE_ELSEWHERE, INVOKE),
+        *(PUBLISH, PUT_EVENT),
+    ],
+    "monitor": [
+        *(ADMIN_KEY, CURSOR_KEY, MODEL_KEY, SCAN, WRITE_BLOB, RECEIVE, INVOKE, CALL_TOOLS),
+        PUT_ELSEWHERE,
+    ],
     "tools": [
         *(ADMIN_KEY, CURSOR_KEY, MODEL_KEY, OTHER_KEY, OTHER_TOOL_KEY, GET, PUT, QUERY, SCAN, DROP),
-        *(LOOK_UP, SEND, RECEIVE, READ_BLOB, WRITE_BLOB, INVOKE, CALL_TOOLS),
+        *(LOOK_UP, SEND, RECEIVE, READ_BLOB, WRITE_BLOB, INVOKE, CALL_TOOLS, PUBLISH, PUT_EVENT),
     ],
 }
 ALLOWED: dict[str, list[Call]] = {
@@ -72,9 +88,13 @@ ALLOWED: dict[str, list[Call]] = {
     "authorizer": [ADMIN_KEY, GET, NOTE_USE],
     "deployer": [MODEL_KEY, GET, PUT, QUERY, CALL_TOOLS],
     "worker": [MODEL_KEY, GET, PUT, QUERY, WRITE_BLOB, READ_BLOB, CALL_TOOLS],
-    "monitor": [LOOK_UP, GET, PUT, QUERY],
+    "monitor": [LOOK_UP, GET, PUT, QUERY, PUBLISH, PUT_EVENT],
     "tools": [TOOL_KEY],
 }
+
+
+REFUSALS = {"AccessDenied", "AccessDeniedException", "AuthorizationError"}
+"""The last one is what SNS says."""
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +150,7 @@ def attempt(
     ids=lambda value: value if isinstance(value, str) else value[1],
 )
 def test_is_refused(attempt: Callable[[str, Call], str], function: str, call: Call) -> None:
-    assert attempt(function, call) in {"AccessDenied", "AccessDeniedException"}
+    assert attempt(function, call) in REFUSALS
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from quarterdeck.alerts.names import AlertName
 from quarterdeck.alerts.store import AlertStore
 from quarterdeck.blobs import BlobStore
 from quarterdeck.monitoring.system_upkeep import SystemUpkeep
@@ -105,6 +106,24 @@ def test_health_is_kept_with_the_time_since_when_it_is_so(site: Site) -> None:
     assert times[1][0] == times[0][0]
     assert times[3][0] == times[2][0] == times[2][1]
     assert times[4][0] == times[4][1]
+
+
+def test_a_system_that_is_not_healthy_is_an_alert_until_it_is(site: Site) -> None:
+    llm = {"model": "openai/gpt-4o", "secret": "openai"}
+    crew = systems.crew(agents=[systems.agent(llm=llm)])
+    system = systems.deploy(site.store, systems.system(crews=[crew]), site.clock)
+    alerts = AlertStore(site.store.table)
+    seen = []
+    for secrets in ({"openai"}, set(), set(), {"openai"}):
+        site.secrets = secrets
+        site.run_minutes(site.upkeep.look_after_systems, CHECK_MINUTES)
+        alert = alerts.find(system.scope, AlertName(None, "health"))
+        assert alert
+        seen.append((alert.state, [change.detail for change in alert.outbox]))
+    reason = "research: there is no secret 'openai'"
+    assert seen == [
+        ("ok", []), ("critical", [reason]), ("critical", [reason]), ("ok", [reason, None]),
+    ]  # fmt: skip
 
 
 def test_a_deletion_that_was_lost_is_sent_again(site: Site) -> None:

@@ -12,6 +12,7 @@ from quarterdeck.alerts.store import AlertStore
 from quarterdeck.faults import cut
 from quarterdeck.metrics.figures import MetricState
 from quarterdeck.names import format_time
+from quarterdeck.systems.health import HealthReport
 from quarterdeck.table import Scope
 
 type Condition = Literal["health", "budget", "backup", "restore_test"]
@@ -52,3 +53,10 @@ def note_condition(
         lambda alert: note(alert, finding, now),
         default=Alert(since=format_time(now)),
     )
+
+
+def note_health(store: AlertStore, scope: Scope, report: HealthReport, now: datetime) -> Alert:
+    """What a check of a system's health has found."""
+    reasons = [f"{crew.name}: {reason}" for crew in report.crews for reason in crew.reasons]
+    state: MetricState = "ok" if report.status == "healthy" else "critical"
+    return note_condition(store, scope, "health", state, now, detail="; ".join(reasons) or None)

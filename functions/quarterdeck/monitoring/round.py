@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Literal
 
 from quarterdeck.alerts.evaluation import AlertCheck, Known
 from quarterdeck.alerts.states import RAISED
@@ -24,8 +23,10 @@ from quarterdeck.systems.configuration import Metric, Threshold
 from quarterdeck.systems.records import System
 from quarterdeck.systems.store import SystemStore
 from quarterdeck.systems.thresholds import resolve_thresholds
+from quarterdeck.table import Key, crew_version_key
 
-Deed = Literal["systems", "scaled", "alerts_told", "failed"]
+type Deeds = Counter[str]
+"""How many `systems`, `scaled` crews, `alerts_told`, and parts that have `failed`."""
 
 
 class Round:
@@ -47,11 +48,11 @@ class Round:
         self.alerts = alerts
         self.emit = emit
         self.environment = environment
-        self._thresholds: dict[tuple[str, int], Mapping[Metric, Threshold]] = {}
+        self._thresholds: dict[Key, Mapping[Metric, Threshold]] = {}
 
-    def look(self, now: datetime, left: Callable[[], float]) -> dict[Deed, int]:
+    def look(self, now: datetime, left: Callable[[], float]) -> dict[str, int]:
         """What was done; `left`: seconds, after which the rest is left to the next minute."""
-        deeds: Counter[Deed] = Counter(systems=0, scaled=0, alerts_told=0, failed=0)
+        deeds: Deeds = Counter(systems=0, scaled=0, alerts_told=0, failed=0)
         marked = list(self.active.list_marked(now))
         random.shuffle(marked)  # A run that is cut short leaves out others than the last one did.
         for number, system_id in enumerate(marked):
@@ -63,7 +64,7 @@ class Round:
                 self._look_at(self.systems.get(system_id), now, deeds)
         return dict(deeds)
 
-    def _look_at(self, system: System, now: datetime, deeds: Counter[Deed]) -> None:
+    def _look_at(self, system: System, now: datetime, deeds: Deeds) -> None:
         if not system.current_version or system.state == "deleting":
             return
         known: Known = {}
@@ -81,9 +82,7 @@ class Round:
         if unsettled:
             mark_active(self.systems.table, system.system_id, now)
 
-    def _judge(
-        self, system: System, crew: str, known: Known, now: datetime, deeds: Counter[Deed]
-    ) -> None:
+    def _judge(self, system: System, crew: str, known: Known, now: datetime, deeds: Deeds) -> None:
         window = self.metrics.read_window(system.scope, crew, now)
         workload = read_workload(self.systems.table, system.scope, crew)
         if workload is None:
@@ -95,17 +94,18 @@ class Round:
             self.emit(record)
         figures = compute_figures(window, workload.total, workload.capacity)
         deeds["alerts_told"] += self.alerts.evaluate_crew(
-            system, crew, self._find_thresholds(system), figures, window, known, now
+            system, crew, self._find_thresholds(system, crew), figures, window, known, now
         )
 
-    def _find_thresholds(self, system: System) -> Mapping[Metric, Threshold]:
-        key = (system.system_id, system.current_version)
-        if key not in self._thresholds:
-            self._thresholds[key] = resolve_thresholds(self.systems.get_configuration(*key))
-        return self._thresholds[key]
+    def _find_thresholds(self, system: System, crew: str) -> Mapping[Metric, Threshold]:
+        """Of the current version, which never change."""
+        key = crew_version_key(system.system_id, system.current_version, crew)
+        if key not in self._thresholds and (found := self.systems.get_crew_version(system, crew)):
+            self._thresholds[key] = resolve_thresholds(found)
+        return self._thresholds.get(key, {})
 
     @contextmanager
-    def _guard(self, deeds: Counter[Deed], system_id: str) -> Iterator[None]:
+    def _guard(self, deeds: Deeds, system_id: str) -> Iterator[None]:
         try:
             yield
         except NotFound:

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from quarterdeck.alerts.conditions import note_condition
+from quarterdeck.alerts.conditions import note_health
 from quarterdeck.alerts.store import AlertStore
 from quarterdeck.errors import NotFound
 from quarterdeck.names import format_time
 from quarterdeck.observability import logger
 from quarterdeck.systems.activity import mark_active
-from quarterdeck.systems.health import CHECK_MINUTES, HealthCheck, HealthReport, is_due
+from quarterdeck.systems.health import CHECK_MINUTES, HealthCheck, is_due
 from quarterdeck.systems.lifecycle import API_SECONDS
 from quarterdeck.systems.records import System
 from quarterdeck.systems.rollout import resend_deployment
@@ -82,21 +82,10 @@ class SystemUpkeep:
             return
         report = self.health.check(system, self.clock())
         self.health.note(system, report)
-        healthy = report.status == "healthy"
-        alert = note_condition(
-            self.alerts,
-            system.scope,
-            "health",
-            "ok" if healthy else "critical",
-            self.clock(),
-            detail=None if healthy else describe_illness(report),
-        )
+        alert = note_health(self.alerts, system.scope, report, self.clock())
         if alert.outbox:
             mark_active(self.systems.table, system.system_id, self.clock())
-
-
-def describe_illness(report: HealthReport) -> str:
-    """Each crew that could not run, and why."""
-    return "; ".join(
-        f"{crew.name}: {', '.join(crew.reasons)}" for crew in report.crews if crew.reasons
-    )
+        if report.status == "unhealthy":
+            logger.warning(
+                "Unhealthy", system_id=system.system_id, crews=report.model_dump()["crews"]
+            )

@@ -123,3 +123,30 @@ def test_two_evaluators_at_once_tell_the_same(site: Site, moment: int) -> None:
     assert set(site.told()) == {"critical"}
     assert site.wire.ids == [ERRORS.make_change_id(SYSTEM.scope, 1)]
     assert len(site.history()) == 1
+
+
+def test_what_a_person_says_meanwhile_is_kept_and_the_evaluation_made_again(site: Site) -> None:
+    """At the write that would raise the alert somebody silences it: it is raised, and not told."""
+    calls = iter(("pending", "raised"))
+
+    def interfere() -> None:
+        if next(calls, None) == "raised":
+            site.silence(60)
+
+    site.table.calls.before_write = interfere
+    site.run((BAD, 10))
+    alert = site.find()
+    assert alert.silence
+    assert (alert.state, alert.silence.by, site.told()) == ("critical", "ann", [])
+
+
+def test_what_is_noted_while_another_change_is_told_is_told_too(site: Site) -> None:
+    site.note("critical", "one")
+
+    def recover() -> None:
+        site.wire.before = lambda: None
+        site.note("ok")
+
+    site.wire.before = recover
+    site.run((GOOD, 3))
+    assert site.told() == ["critical", "ok"]

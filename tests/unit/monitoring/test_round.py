@@ -3,9 +3,10 @@
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from quarterdeck.scaling.actuation import Scaler
 
 from quarterdeck.alerts.evaluation import AlertCheck
 from quarterdeck.alerts.store import AlertStore
@@ -14,7 +15,6 @@ from quarterdeck.metrics.buckets import add_counters
 from quarterdeck.metrics.reading import MetricsReader
 from quarterdeck.monitoring.round import Round
 from quarterdeck.observability import Record
-from quarterdeck.scaling.actuation import Scaler
 from quarterdeck.systems.activity import mark_active
 from quarterdeck.systems.records import System
 from quarterdeck.systems.store import SystemStore
@@ -57,7 +57,7 @@ class Site:
             "production",
         )
 
-    def deploy(self, name: str = "desk", **crew: object) -> System:
+    def deploy(self, name: str = "desk", **crew: Any) -> System:
         crews = [systems.crew(max_agents=20, **crew)]
         return systems.deploy(self.systems, systems.system(name, crews=crews), lambda: self.now)
 
@@ -146,7 +146,7 @@ def test_an_alert_keeps_its_system_looked_at_until_it_is_over(site: Site) -> Non
         site.look()
     for _ in range(90):
         site.look()
-    assert [a.state for a in site.wire.sent if a.metric == "error_rate"][0] == "critical"
+    assert next(a.state for a in site.wire.sent if a.metric == "error_rate") == "critical"
     assert site.look()["systems"] == 0
     alert = AlertStore(site.table).list_all(system.scope)
     assert {a.state for name, a in alert.items() if name.metric == "error_rate"} == {
