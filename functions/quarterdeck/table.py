@@ -9,7 +9,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from quarterdeck.errors import Contention
@@ -209,6 +209,11 @@ class Call(NamedTuple):
 def parse_call_key(sk: str) -> Call:
     digest, occurrence = sk.removeprefix(CALL_PREFIX).removesuffix(STARTED).split("#")
     return Call(digest, int(occurrence), sk.endswith(STARTED))
+
+
+def parse_bucket_key(sk: str) -> datetime:
+    """The minute that a metric bucket counts."""
+    return datetime.fromisoformat(sk).replace(tzinfo=UTC)
 
 
 def parse_later_key(sk: str) -> str:

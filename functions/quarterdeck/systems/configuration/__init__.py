@@ -7,6 +7,7 @@ from quarterdeck.systems.configuration.health_checks import HealthChecks, SmokeT
 from quarterdeck.systems.configuration.llm import REHEARSAL, Llm
 from quarterdeck.systems.configuration.step import Step
 from quarterdeck.systems.configuration.system import (
+    Metric,
     SystemConfiguration,
     Threshold,
     walk_llms,
@@ -23,6 +24,7 @@ __all__ = [
     "Crew",
     "HealthChecks",
     "Llm",
+    "Metric",
     "SmokeTask",
     "Step",
     "SystemConfiguration",

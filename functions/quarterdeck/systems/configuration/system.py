@@ -19,6 +19,9 @@ from quarterdeck.systems.configuration.crew import Crew
 from quarterdeck.systems.configuration.health_checks import HealthChecks
 from quarterdeck.systems.configuration.llm import Llm
 
+Metric = Literal["completion_rate", "error_rate", "avg_response_time", "workload", "utilization"]
+"""Of a crew: what can have thresholds."""
+
 
 class Threshold(Configuration):
     """Of a metric."""
@@ -36,10 +39,7 @@ class SystemConfiguration(Configuration):
     """Unique in the environment."""
     crews: tuple[Crew, ...] = Field(min_length=1, max_length=50)
     """See below."""
-    thresholds: dict[
-        Literal["completion_rate", "error_rate", "avg_response_time", "workload", "utilization"],
-        Threshold,
-    ] = Field(default_factory=dict)
+    thresholds: dict[Metric, Threshold] = Field(default_factory=dict)
     """Of metrics, in place of the defaults. Kept; nothing acts on them yet."""
     backup_frequency: Literal["hourly", "daily", "none"] | None = None
     """Without it, the environment's. Kept, as all of backups; nothing acts on it yet."""
