@@ -68,7 +68,7 @@ def test_only_the_table_module_spells_a_key() -> None:
             "#CREW#",
             "#TASK#",
         ),
-        *("#TASKS#", "#METRICS#", "QUEUE#", "LATER#", "EVENT#", "CALL#"),
+        *("#TASKS#", "#METRICS#", "QUEUE#", "LATER#", "EVENT#", "CALL#", "DECISION#"),
     )
     spelling = {
         name
