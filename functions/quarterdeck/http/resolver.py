@@ -14,7 +14,7 @@ from quarterdeck.errors import (
     QuarterdeckError,
 )
 from quarterdeck.faults import read_faults
-from quarterdeck.http import deployments, keys, service, systems, tasks
+from quarterdeck.http import deployments, keys, scale, service, systems, tasks
 from quarterdeck.http.access import AccessCheck, require_declarations
 from quarterdeck.http.bodies import read_body
 from quarterdeck.http.problems import render_problem
@@ -48,8 +48,8 @@ def serialize(answer: Any) -> str:
 
 
 app = APIGatewayHttpResolver(enable_validation=True, serializer=serialize)
-for router in (service.router, systems.router, deployments.router, tasks.router, keys.router):
-    app.include_router(router)
+for resource in (service, systems, deployments, scale, tasks, keys):
+    app.include_router(resource.router)
 # Powertools validates before every middleware, and has no public way to be first. Nor has it one
 # to list the routes.
 app._request_validation_middleware = AccessCheck()  # type: ignore[no-untyped-call]

@@ -1,5 +1,6 @@
 """What one evaluation of a crew leaves for the next. Kept on its CREW, of bounded size."""
 
+import math
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -7,6 +8,8 @@ from typing import Any, NamedTuple
 from quarterdeck.names import format_time
 from quarterdeck.systems.records import Record
 
+TIMES = ("evaluated_at", "scaled_at")
+"""Attributes of CREW itself: by them it is seen whether another has decided."""
 PERIODS = 12
 """Into how many at least a minute long a cooldown window is divided: one peak is kept of each."""
 
@@ -38,11 +41,22 @@ class Memory(Record):
         return max((peak.demand for peak in self.peaks), default=0.0)
 
 
+def find_length(cooldown_s: int) -> int:
+    """Of a period, in seconds: whole minutes."""
+    return 60 * max(1, math.ceil(cooldown_s / (60 * PERIODS)))
+
+
+def covers_window(peaks: tuple[Peak, ...], at: datetime, cooldown_s: int) -> bool:
+    """Whether they begin with the cooldown window, but for a period at most."""
+    begin = at.timestamp() - cooldown_s + find_length(cooldown_s)
+    return bool(peaks) and peaks[0].start <= begin
+
+
 def add_peak(
     peaks: tuple[Peak, ...], demand: float, at: datetime, cooldown_s: int
 ) -> tuple[Peak, ...]:
     """With `demand`, and without what is older than the cooldown."""
-    now, length = int(at.timestamp()), 60 * max(1, -(-cooldown_s // (60 * PERIODS)))
+    now, length = int(at.timestamp()), find_length(cooldown_s)
     kept = {peak.start: peak.demand for peak in peaks if peak.start + length > now - cooldown_s}
     start = now // length * length
     kept[start] = max(kept.get(start, 0.0), demand)
@@ -51,17 +65,17 @@ def add_peak(
 
 def read_memory(item: Mapping[str, Any]) -> Memory:
     """Of a CREW."""
-    times = {name: item[name] for name in ("evaluated_at", "scaled_at") if name in item}
+    times = {name: item[name] for name in TIMES if name in item}
     return Memory.model_validate(item.get("scaling", {}) | times)
 
 
 def dump_memory(memory: Memory) -> dict[str, Any]:
-    """As a CREW keeps it: the two times that it is compared by are attributes of their own."""
+    """As a CREW keeps it."""
     kept: dict[str, Any] = {"by_hand": memory.by_hand, "idle": memory.idle}
     if memory.service_s is not None:
         kept["service_s"] = round(memory.service_s, 3)
     if memory.backed_off_at:
         kept["backed_off_at"] = format_time(memory.backed_off_at)
     kept["peaks"] = [[peak.start, round(peak.demand, 3)] for peak in memory.peaks]
-    times = {"evaluated_at": memory.evaluated_at, "scaled_at": memory.scaled_at}
+    times = {name: getattr(memory, name) for name in TIMES}
     return {"scaling": kept} | {name: format_time(at) for name, at in times.items() if at}

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from quarterdeck.scaling.demand import Observation, find_capacity
-from quarterdeck.scaling.memory import Memory
+from quarterdeck.scaling.memory import Memory, covers_window
 from quarterdeck.systems.records import ScalingPolicy
 
 LEAST_STEP = 4
@@ -110,6 +110,8 @@ def shrink(policy: ScalingPolicy, seen: Observation, memory: Memory) -> Choice:
         return Choice(now, (f"{now} is min_agents",))
     if left := find_cooldown(policy, seen, memory):
         return Choice(now, (f"the last change is to show for another {left:.0f} s",))
+    if not covers_window(memory.peaks, seen.at, policy.cooldown_period):
+        return Choice(now, (f"what {policy.cooldown_period} s asked for is not known yet",))
     window = f"the highest need of {policy.cooldown_period} s was {highest:.2f} slots"
     if highest >= policy.scale_down_threshold * now:
         return Choice(now, (f"{window}, which was not under it",))

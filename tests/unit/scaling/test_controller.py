@@ -232,7 +232,8 @@ def test_a_need_is_met_at_once_within_the_growth_of_a_minute() -> None:
 
 
 def test_less_waits_for_the_highest_need_of_the_cooldown() -> None:
-    peaks = (Peak(int(NOON.timestamp()), 2.5),)
+    noon = int(NOON.timestamp())
+    peaks = (*(Peak(noon - 60 * n, 1) for n in (5, 4, 3, 2, 1)), Peak(noon, 2.5))
     memory = Memory(service_s=60, peaks=peaks, scaled_at=NOON - 2 * MINUTE)
     seen = QUIET._replace(running=1, arrivals=3)
     decisions = follow(seen, memory, 12)
@@ -246,7 +247,7 @@ def test_less_waits_for_the_highest_need_of_the_cooldown() -> None:
 
 
 def test_a_window_that_was_not_quiet_throughout_keeps_the_capacity() -> None:
-    memory = Memory(service_s=60, peaks=(Peak(int(NOON.timestamp()) - 240, 3),))
+    memory = Memory(service_s=60, peaks=(Peak(int(NOON.timestamp()) - 300, 3),))
     decision = decide(POLICY, QUIET, memory)
     assert decision.action == "hold"
     assert decision.reasons[1] == (
@@ -303,9 +304,11 @@ def test_no_task_has_ended_yet() -> None:
     assert "need" not in decision.numbers
 
 
-def test_a_crew_that_never_had_a_task_needs_nothing() -> None:
-    decision = decide(POLICY, QUIET, Memory())
-    assert (decision.action, decision.capacity) == ("down", 1)
+def test_a_crew_that_is_new_keeps_its_slots_for_a_cooldown() -> None:
+    decisions = follow(QUIET, Memory(), 5)
+    assert [decision.capacity for decision in decisions] == [10, 10, 10, 10, 1]
+    assert decisions[0].reasons[1] == "what 300 s asked for is not known yet"
+    assert decisions[4].reasons[1] == "the highest need of 300 s was 0.00 slots"
 
 
 def test_throttling_takes_slots_and_waits_until_that_shows() -> None:
