@@ -13,7 +13,7 @@ QuarterdeckError
 └── Contention       503   others changed the same items at each attempt; with Retry-After
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -112,3 +112,7 @@ class Contention(QuarterdeckError):
 def system_not_found(system_id: str) -> NotFound:
     rule = f"there is no system '{system_id}'"
     return NotFound(rule, [FieldError("system_id", rule)])
+
+
+def crew_not_found(field: str, crew: str, crews: Iterable[str]) -> FieldError:
+    return FieldError(field, f"unknown crew '{crew}'; the crews are: {', '.join(crews)}")

@@ -26,6 +26,7 @@ CONFLICT_ATTEMPTS = 8
 DEPLOYMENT_PREFIX = "DEPLOYMENT#"
 QUEUE_PREFIX = "QUEUE#"
 LATER_PREFIX = "LATER#"
+DECISION_PREFIX = "DECISION#"
 EVENT_PREFIX = "EVENT#"
 CALL_PREFIX = "CALL#"
 STARTED = "#STARTED"
@@ -140,6 +141,9 @@ class Scope(NamedTuple):
     def later_key(self, crew: str, not_before: str, task_id: str) -> Key:
         return Key(f"{self.prefix}#CREW#{crew}", f"{LATER_PREFIX}{not_before}#{task_id}")
 
+    def decision_key(self, crew: str, moment: datetime) -> Key:
+        return Key(f"{self.prefix}#CREW#{crew}", f"{DECISION_PREFIX}{format_time(moment)}")
+
     def event_key(self, task_id: str, number: int) -> Key:
         return Key(f"{self.prefix}#TASK#{task_id}", f"{EVENT_PREFIX}{number:06}")
 
@@ -238,6 +242,11 @@ def parse_alert_key(sk: str) -> tuple[str | None, str]:
 def parse_bucket_key(sk: str) -> datetime:
     """The minute that a metric bucket counts."""
     return datetime.fromisoformat(sk).replace(tzinfo=UTC)
+
+
+def parse_decision_key(sk: str) -> str:
+    """The time of `DECISION#<time>`."""
+    return sk.removeprefix(DECISION_PREFIX)
 
 
 def parse_later_key(sk: str) -> str:

@@ -69,7 +69,7 @@ def test_only_the_table_module_spells_a_key() -> None:
             "#TASK#",
         ),
         *("#TASKS#", "#METRICS#", "#ALERTS", "METRIC#", "HISTORY#"),
-        *("QUEUE#", "LATER#", "EVENT#", "CALL#"),
+        *("QUEUE#", "LATER#", "EVENT#", "CALL#", "DECISION#"),
     )
     spelling = {
         name

@@ -14,7 +14,16 @@ from quarterdeck.errors import (
     QuarterdeckError,
 )
 from quarterdeck.faults import read_faults
-from quarterdeck.http import alerts, deployments, keys, metrics, service, systems, tasks
+from quarterdeck.http import (
+    alerts,
+    deployments,
+    keys,
+    metrics,
+    scale,
+    service,
+    systems,
+    tasks,
+)
 from quarterdeck.http.access import AccessCheck, require_declarations
 from quarterdeck.http.bodies import read_body
 from quarterdeck.http.problems import render_problem
@@ -48,7 +57,7 @@ def serialize(answer: Any) -> str:
 
 
 app = APIGatewayHttpResolver(enable_validation=True, serializer=serialize)
-for resource in (service, systems, deployments, tasks, metrics, alerts, keys):
+for resource in (service, systems, deployments, scale, tasks, metrics, alerts, keys):
     app.include_router(resource.router)
 # Powertools validates before every middleware, and has no public way to be first. Nor has it one
 # to list the routes.

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from pydantic import HttpUrl
 
-from quarterdeck.errors import FieldError
+from quarterdeck.errors import FieldError, crew_not_found
 from quarterdeck.systems.configuration import SystemConfiguration, walk_llms, walk_tools
 from quarterdeck.systems.thresholds import find_disorder
 from quarterdeck.tooling.manifest import describe_unknown
@@ -38,8 +38,7 @@ def find_smoke_faults(configuration: SystemConfiguration) -> Iterator[FieldError
     crews = {crew.name: crew for crew in configuration.crews}
     path = "health_checks.smoke_task"
     if smoke.crew_name not in crews:
-        rule = f"unknown crew '{smoke.crew_name}'; the crews are: {', '.join(crews)}"
-        yield FieldError(f"{path}.crew_name", rule)
+        yield crew_not_found(f"{path}.crew_name", smoke.crew_name, crews)
         return
     for name in crews[smoke.crew_name].placeholders:
         if name not in smoke.inputs:

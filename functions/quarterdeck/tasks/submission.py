@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 from pydantic_core import PydanticCustomError
 
 from quarterdeck.blobs import BlobStore
-from quarterdeck.errors import Conflict, FieldError, InvalidInput, QueueFull
+from quarterdeck.errors import Conflict, FieldError, InvalidInput, QueueFull, crew_not_found
 from quarterdeck.names import Name, format_time, generate_id
 from quarterdeck.systems.activity import mark_active
 from quarterdeck.systems.configuration import MAX_INPUTS, MAX_TASK_SECONDS
@@ -137,8 +137,7 @@ def check_system(system: System) -> None:
 
 def check_request(request: TaskRequest, crews: Sequence[str], crew: CrewVersion | None) -> None:
     if crew is None:
-        rule = f"unknown crew '{request.crew_name}'; the crews are: {', '.join(crews)}"
-        raise InvalidInput([FieldError("crew_name", rule)])
+        raise InvalidInput([crew_not_found("crew_name", request.crew_name, crews)])
     errors = [
         FieldError(f"inputs.{name}", f"a text of the crew has the placeholder {{{name}}}")
         for name in crew.placeholders
