@@ -75,7 +75,8 @@ def test_a_system_is_deployed_and_runs_a_task(
     deeds = start("monitor").invoke({})
     # Each system has its minute of the quarter of an hour.
     assert deeds.pop("systems_checked") in {0, 1}
-    assert deeds == {"resent": 0, "reaped": 0, "admitted": 0, "deployments_resent": 0}
+    assert deeds.pop("systems") == 1
+    assert set(deeds.values()) == {0}, deeds
 
 
 def test_tools_run_on_their_layers(start: Callable[[str], FunctionProcess]) -> None:
