@@ -24,7 +24,8 @@ Slots = Annotated[int, Field(strict=True, ge=1, le=MOST)]
 class ScaleRequest(BaseModel):
     """What `POST /crews/{system_id}/scale` takes.
 
-    `action` with `factor`, how many slots more or less; or `capacity`, how many at all."""
+    `action` with `factor`, how many slots more or less; or `capacity`, how many at all.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

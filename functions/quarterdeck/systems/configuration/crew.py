@@ -82,7 +82,7 @@ class Crew(Configuration):
     scale_down_threshold: Share = Field(default=0.3, ge=0, lt=1)
     """Utilization below which it gets less."""
     cooldown_period: Whole = Field(default=300, ge=0, le=86_400)
-    """Seconds between decisions to get less."""
+    """Seconds that were quiet before it gets less, and for which a capacity set by hand stands."""
     budget: Budget = Budget()
     """See below."""
 
