@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 
 import boto3
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from quarterdeck.scaling.actuation import Scaler
 
 from quarterdeck.alerts.announcement import Announcer
 from quarterdeck.alerts.evaluation import AlertCheck
@@ -16,6 +15,7 @@ from quarterdeck.monitoring.round import Round
 from quarterdeck.monitoring.system_upkeep import SystemUpkeep
 from quarterdeck.names import parse_time, read_clock
 from quarterdeck.observability import emit_metrics
+from quarterdeck.scaling.actuation import Scaler
 from quarterdeck.settings import MonitorSettings, load_settings
 from quarterdeck.systems.health import HealthCheck
 from quarterdeck.systems.store import SystemStore
