@@ -1,87 +1,23 @@
 """The monitor's minute: every crew that has something to do has its turn, and nobody else."""
 
-from collections import Counter
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, cast
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import pytest
 
-from quarterdeck.alerts.evaluation import AlertCheck
 from quarterdeck.alerts.store import AlertStore
-from quarterdeck.blobs import BlobStore
-from quarterdeck.metrics.buckets import add_counters
-from quarterdeck.metrics.reading import MetricsReader
-from quarterdeck.monitoring.round import Round
-from quarterdeck.observability import Record
-from quarterdeck.scaling.actuation import Scaler
-from quarterdeck.systems.activity import mark_active
-from quarterdeck.systems.records import System
-from quarterdeck.systems.store import SystemStore
 from quarterdeck.table import Update
-from quarterdeck.tasks.queue import Queue, WorkMessage
-from tests import systems
-from tests.alert_site import Wire
-from tests.fakes import FakeTable
+from tests.monitor_site import Site
 
 if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
+    pass
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
-MINUTE = timedelta(minutes=1)
-
-
-class Unread(Queue[WorkMessage]):
-    def __init__(self) -> None:
-        self.messages: list[WorkMessage] = []
-
-    def send(self, message: WorkMessage, delay_s: int = 0) -> None:
-        self.messages.append(message)
-
-
-class Site:
-    def __init__(self) -> None:
-        self.now = NOON
-        self.table = FakeTable()
-        self.systems = SystemStore(self.table, BlobStore(cast("S3Client", None), "unused"))
-        self.wire = Wire()
-        self.emitted: list[Record] = []
-        self.calls: Counter[str] = Counter()
-        metrics = MetricsReader(self.table)
-        self.round = Round(
-            self.systems,
-            metrics,
-            Scaler(self.systems, metrics, Unread(), lambda: self.now),
-            AlertCheck(AlertStore(self.table), self.wire, "production"),
-            self.emitted.append,
-            "production",
-        )
-
-    def deploy(self, name: str = "desk", **crew: Any) -> System:
-        crews = [systems.crew(max_agents=20, **crew)]
-        return systems.deploy(self.systems, systems.system(name, crews=crews), lambda: self.now)
-
-    def work(self, system: System, **counters: int) -> None:
-        """A minute in which the crew counted this."""
-        mark_active(self.table, system.system_id, self.now)
-        self.table.write(add_counters(system.scope, "research", self.now, counters))
-
-    def look(self, left: Callable[[], float] = lambda: 30) -> dict[str, int]:
-        done = self.round.look(self.now, left)
-        self.round.active.note_look(self.now)  # as admission does before it
-        self.now += MINUTE
-        return {str(name): number for name, number in done.items()}
-
-    def capacity(self, system: System) -> int:
-        (crew,) = self.systems.list_crews(system)
-        return crew.capacity
 
 
 @pytest.fixture
 def site() -> Site:
-    site = Site()
-    site.round.active.note_look(NOON - MINUTE)
-    return site
+    return Site(NOON)
 
 
 def test_idle_systems_cost_nothing(site: Site) -> None:
