@@ -59,10 +59,9 @@ def learn(policy: ScalingPolicy, seen: Observation, memory: Memory) -> tuple[Mem
 
 def remember(policy: ScalingPolicy, seen: Observation, known: Memory, choice: Choice) -> Memory:
     """What was learned, with what was chosen."""
-    changes: dict[str, object] = {
-        "idle": seen.arrivals == seen.workload == seen.throttled == known.highest == 0
-        and seen.capacity == choice.capacity == policy.min_agents
-    }
+    quiet = seen.arrivals == seen.workload == seen.throttled == known.highest == 0
+    least = seen.capacity == policy.min_agents or not policy.scale_down_threshold
+    changes: dict[str, object] = {"idle": quiet and least and choice.capacity == seen.capacity}
     if choice.capacity != seen.capacity:
         changes |= {"scaled_at": seen.at, "by_hand": False}
     if choice.backed_off:

@@ -33,7 +33,7 @@ class Memory(Record):
     backed_off_at: datetime | None = None
     """When capacity was taken because the provider throttled."""
     idle: bool = False
-    """There was nothing to decide: no load, and the least capacity."""
+    """There was nothing to decide: no load, and no less capacity to be had."""
 
     @property
     def highest(self) -> float:

@@ -355,3 +355,5 @@ def test_a_crew_is_idle_without_load_at_its_least_capacity() -> None:
         assert not decide(POLICY, idle._replace(**change), KNOWN).memory.idle
     lately = Memory(service_s=60, peaks=(Peak(int(NOON.timestamp()), 0.5),))
     assert not decide(POLICY, idle, lately).memory.idle
+    never_less = POLICY.model_copy(update={"scale_down_threshold": 0})
+    assert decide(never_less, QUIET, Memory()).memory.idle
