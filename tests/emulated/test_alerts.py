@@ -1,7 +1,4 @@
-"""DRAFT, never run: for tests/emulated/test_alerts.py once the monitor evaluates alerts.
-
-A crew whose tasks fail is `critical` on the topic, and then well again.
-"""
+"""A crew whose tasks fail is `critical` on the topic, and then well again."""
 
 import json
 import time
@@ -27,11 +24,21 @@ def subscriber(aws: Callable[[str], Any], service: Service) -> str:
     """URL of a queue at the topic, which gets the error rate's announcements alone."""
     sqs = aws("sqs")
     url: str = sqs.create_queue(QueueName="alerts-test")["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]
+    found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+    queue, topic = found["Attributes"]["QueueArn"], service.outputs["AlertTopicArn"]
+    allowed = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": queue,
+        "Condition": {"ArnEquals": {"aws:SourceArn": topic}},
+    }
+    policy = {"Version": "2012-10-17", "Statement": [allowed]}
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(policy)})
     aws("sns").subscribe(
-        TopicArn=service.outputs["AlertTopicArn"],
+        TopicArn=topic,
         Protocol="sqs",
-        Endpoint=arn["QueueArn"],
+        Endpoint=queue,
         Attributes={"FilterPolicy": json.dumps({"metric": ["error_rate"]})},
     )
     return url
