@@ -10,5 +10,5 @@ PROVE = bool(os.environ.get("QUARTERDECK_PROVE"))
 
 TestTaskLife = TaskLife.TestCase
 TestTaskLife.settings = settings(
-    max_examples=3000 if PROVE else 200, stateful_step_count=60 if PROVE else 40, deadline=None
+    max_examples=1000 if PROVE else 200, stateful_step_count=60 if PROVE else 40, deadline=None
 )

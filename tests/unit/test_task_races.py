@@ -7,15 +7,15 @@ import pytest
 from tests.task_races import STARTS, Stage, list_trials
 
 PROVE = bool(os.environ.get("QUARTERDECK_PROVE"))
-SAMPLE = 1 if PROVE else 40
-"""Of so many trials one is made; each state makes others. `make prove` makes all."""
+SAMPLE = 4 if PROVE else 40
+"""Of so many trials one is made; each state makes others."""
 
 
 @pytest.mark.parametrize("start", STARTS)
 def test_no_meeting_and_no_fault_breaks_a_rule(start: str) -> None:
     trials = list(list_trials())
     with Stage(start) as stage:
-        for trial in trials[list(STARTS).index(start) :: SAMPLE] if SAMPLE > 1 else trials:
+        for trial in trials[list(STARTS).index(start) % SAMPLE :: SAMPLE]:
             try:
                 stage.run(trial)
             except AssertionError as error:
