@@ -10,7 +10,7 @@ from quarterdeck.names import format_time
 from quarterdeck.observability import logger
 from quarterdeck.systems.activity import mark_active
 from quarterdeck.systems.records import System
-from quarterdeck.systems.store import SystemStore
+from quarterdeck.systems.store import SystemStore, refuse_while_deploying
 from quarterdeck.table import (
     ACTIVE_SYSTEMS,
     SYSTEMS,
@@ -80,11 +80,6 @@ def change_state(system: System, old: str, new: str, now: datetime) -> Update:
         {},
         conditions=[Equals("state", old), Unset("deploying")],
     )
-
-
-def refuse_while_deploying(system: System) -> None:
-    if system.deploying and system.state != "deleting":
-        raise Conflict(f"deployment {system.deploying} of the system is running: wait for its end")
 
 
 def request_deletion(systems: SystemStore, system: System, *, force: bool, now: datetime) -> System:

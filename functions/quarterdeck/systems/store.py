@@ -243,9 +243,13 @@ class SystemStore:
         )
 
 
-def check_deployable(system: System) -> None:
+def refuse_while_deploying(system: System) -> None:
     if system.deploying:
         raise Conflict(f"deployment {system.deploying} of the system is running: wait for its end")
+
+
+def check_deployable(system: System) -> None:
+    refuse_while_deploying(system)
     if system.state not in {"active", "paused"}:
         raise Conflict(f"system '{system.name}' is {system.state}: it takes no further version")
 
