@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from typing import Any
 from unittest.mock import patch
 
-from quarterdeck.table import Condition, Scope, Write
+from quarterdeck.keys import Scope
+from quarterdeck.table import Condition, Write
 from quarterdeck.tasks import transitions
 from quarterdeck.tasks.outcome import Outcome
 from quarterdeck.tasks.states import QueueEntry, TaskState

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ParamValidationError
 
+from quarterdeck.keys import LEASES, Key
 from quarterdeck.table import (
-    LEASES,
     Absent,
     Below,
     Condition,
@@ -16,7 +16,6 @@ from quarterdeck.table import (
     Delete,
     Equals,
     Item,
-    Key,
     Present,
     Put,
     Table,

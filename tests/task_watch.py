@@ -5,8 +5,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
+from quarterdeck.keys import Scope, find_shard, parse_task_key
 from quarterdeck.names import format_time, parse_time
-from quarterdeck.table import Item, Scope, find_shard, parse_task_key, unmarshal_item
+from quarterdeck.table import Item, unmarshal_item
 from quarterdeck.tasks.states import HOLDS_SLOT, TERMINAL, TaskState
 from tests.dynamodb_rules import Record
 from tests.task_world import Actor, World

@@ -36,8 +36,9 @@ from quarterdeck.execution.journal import Journal  # noqa: E402
 from quarterdeck.execution.journal_store import JournalStore, MemoryStore, Store  # noqa: E402
 from quarterdeck.execution.patches import apply_patches  # noqa: E402
 from quarterdeck.execution.run import run_crew  # noqa: E402
+from quarterdeck.keys import Scope  # noqa: E402
 from quarterdeck.systems.configuration import Crew as Configuration  # noqa: E402
-from quarterdeck.table import Scope, Table  # noqa: E402
+from quarterdeck.table import Table  # noqa: E402
 from tests.account import ENVIRONMENT, prepare_account  # noqa: E402
 
 ROUNDS = 40

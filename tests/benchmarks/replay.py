@@ -30,7 +30,8 @@ from quarterdeck.execution.journal import Journal  # noqa: E402
 from quarterdeck.execution.journal_store import JournalStore  # noqa: E402
 from quarterdeck.execution.patches import apply_patches  # noqa: E402
 from quarterdeck.execution.rehearsal import RehearsalLLM  # noqa: E402
-from quarterdeck.table import Scope, Table  # noqa: E402
+from quarterdeck.keys import Scope  # noqa: E402
+from quarterdeck.table import Table  # noqa: E402
 from tests.account import ENVIRONMENT, prepare_account  # noqa: E402
 
 COUNTS = (10, 100, 1000)

@@ -5,17 +5,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from quarterdeck.keys import LATER_PREFIX, LEASE_SHARDS, LEASES, QUEUE_PREFIX, Scope, lease_shard
 from quarterdeck.names import read_clock
 from quarterdeck.systems.records import System
-from quarterdeck.table import (
-    LATER_PREFIX,
-    LEASE_SHARDS,
-    LEASES,
-    QUEUE_PREFIX,
-    Scope,
-    Table,
-    lease_shard,
-)
+from quarterdeck.table import Table
 from quarterdeck.tasks.states import TERMINAL
 from quarterdeck.tasks.store import TaskStore, TaskView
 from tests.benchmarks.soak_desks import STEPS

@@ -9,9 +9,9 @@ from itertools import batched
 from multiprocessing.context import ForkServerProcess
 from typing import NamedTuple, Self
 
+from quarterdeck.keys import LATER_PREFIX, QUEUE_PREFIX
 from quarterdeck.names import read_clock
 from quarterdeck.systems.records import System
-from quarterdeck.table import LATER_PREFIX, QUEUE_PREFIX
 from quarterdeck.tasks.attempt import admit_for
 from quarterdeck.tasks.states import Priority
 from quarterdeck.tasks.submission import TaskRequest, accept_task

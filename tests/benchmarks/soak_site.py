@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 
 from infra.local.emulator import Emulator
 from quarterdeck.blobs import BlobStore
-from quarterdeck.table import QUEUE_PREFIX, Item, Put, Table, Write
+from quarterdeck.keys import QUEUE_PREFIX
+from quarterdeck.table import Item, Put, Table, Write
 from quarterdeck.tasks.queue import Queue, WorkMessage
 from tests.account import create_table
 

@@ -10,8 +10,8 @@ import pytest
 
 from infra.local.api import Api
 from infra.local.service import Service
+from quarterdeck.keys import Scope
 from quarterdeck.names import format_time, read_clock
-from quarterdeck.table import Scope
 from tests import systems
 from tests.emulated.main_job import Provider, deploy, submit, wait
 

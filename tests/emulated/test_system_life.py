@@ -10,12 +10,13 @@ import pytest
 from infra.local.api import Answer, Api
 from infra.local.service import Service
 from quarterdeck.blobs import BlobStore
+from quarterdeck.keys import find_shard
 from quarterdeck.names import generate_id, read_clock
 from quarterdeck.systems.configuration import SystemConfiguration
 from quarterdeck.systems.deployments import claim
 from quarterdeck.systems.health import CHECK_MINUTES, is_due
 from quarterdeck.systems.store import SystemStore
-from quarterdeck.table import Table, find_shard
+from quarterdeck.table import Table
 from quarterdeck.tasks.queue import DeletionMessage, LifecycleMessage, Queue
 from tests import systems
 from tests.emulated.main_job import Provider, deploy, poll, read_running, submit, wait

@@ -10,8 +10,8 @@ from botocore.exceptions import ClientError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from quarterdeck.keys import LEASES, Key
 from quarterdeck.table import (
-    LEASES,
     Absent,
     Below,
     Condition,
@@ -19,7 +19,6 @@ from quarterdeck.table import (
     Delete,
     Equals,
     Item,
-    Key,
     Present,
     Put,
     Table,

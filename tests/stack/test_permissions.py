@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from quarterdeck.table import access_key, key_entry
+from quarterdeck.keys import access_key, key_entry
 from tests.stack.conftest import Assembly, as_list, flatten
 
 pytestmark = pytest.mark.xdist_group("synth")

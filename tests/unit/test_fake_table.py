@@ -5,13 +5,12 @@ from collections.abc import Callable
 import pytest
 
 from quarterdeck.errors import Contention
+from quarterdeck.keys import LEASES, Key
 from quarterdeck.table import (
     CONFLICT_ATTEMPTS,
-    LEASES,
     Absent,
     ConditionFailed,
     Equals,
-    Key,
     Present,
     Put,
     Unset,

@@ -12,8 +12,9 @@ import authorizer
 from quarterdeck.identity.authentication import Authenticator, read_bearer
 from quarterdeck.identity.keys import KeyRequest, NewKey, digest_key, view_key
 from quarterdeck.identity.principal import ADMIN, Principal, unpack_principal
+from quarterdeck.keys import access_key, key_entry
 from quarterdeck.names import format_time, read_clock
-from quarterdeck.table import Put, access_key, key_entry
+from quarterdeck.table import Put
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ MODULES = {
 ENTRY_POINTS = {name for name in MODULES if "." not in name}
 MAY_IMPORT_CREWAI = ("quarterdeck.execution", "quarterdeck.tooling.registry", "tools")
 WITHOUT_CREWAI = ("api", "authorizer", "monitor", "tools_runner")
+INNERMOST = ("keys", "names", "errors")
 
 
 def list_imports(path: Path) -> Iterator[str]:
@@ -48,14 +49,14 @@ def test_imports_point_inward(module: str) -> None:
             assert any(is_within(module, package) for package in MAY_IMPORT_CREWAI)
 
 
-@pytest.mark.parametrize("module", ["quarterdeck.table", "quarterdeck.names", "quarterdeck.errors"])
+@pytest.mark.parametrize("module", [f"quarterdeck.{name}" for name in ("table", *INNERMOST)])
 def test_the_innermost_know_none_of_the_services(module: str) -> None:
-    inner = {"quarterdeck.names", "quarterdeck.errors"}
+    inner = {f"quarterdeck.{name}" for name in INNERMOST}
     ours = {name for name in list_imports(MODULES[module]) if is_within(name, "quarterdeck")}
     assert all(any(is_within(name, package) for package in inner) for name in ours)
 
 
-def test_only_the_table_module_spells_a_key() -> None:
+def test_only_the_keys_module_spells_a_key() -> None:
     prefixes = (
         *(
             "SYS#",
@@ -79,7 +80,7 @@ def test_only_the_table_module_spells_a_key() -> None:
         and isinstance(node.value, str)
         and node.value.startswith(prefixes)
     }
-    assert spelling == {"quarterdeck.table"}
+    assert spelling == {"quarterdeck.keys"}
 
 
 @pytest.mark.parametrize("module", WITHOUT_CREWAI)

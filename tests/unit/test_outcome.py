@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
+from quarterdeck.keys import Scope
 from quarterdeck.metrics.buckets import count_outcome
-from quarterdeck.table import Scope
 from quarterdeck.tasks.outcome import (
     Outcome,
     StepResult,

@@ -8,9 +8,9 @@ import pytest
 
 from quarterdeck.errors import FieldError
 from quarterdeck.http.services import Services
+from quarterdeck.keys import Scope
 from quarterdeck.names import read_clock
 from quarterdeck.systems.lifecycle import finish_deletion
-from quarterdeck.table import Scope
 from quarterdeck.tasks.attempt import claim
 from quarterdeck.tasks.ending import CANCELLED
 from quarterdeck.tasks.queue import TaskMessage

@@ -15,9 +15,9 @@ from quarterdeck.execution.lease import Limits
 from quarterdeck.execution.worker import Worker
 from quarterdeck.execution.workspace import Workspace
 from quarterdeck.http.services import Services
+from quarterdeck.keys import Scope
 from quarterdeck.names import read_clock
 from quarterdeck.systems.records import System
-from quarterdeck.table import Scope
 from quarterdeck.tasks.admission import admit_tasks
 from quarterdeck.tasks.attempt import Attempt, claim
 from quarterdeck.tasks.ending import CANCELLED, stop_task

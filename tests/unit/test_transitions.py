@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
+from quarterdeck.keys import Scope
 from quarterdeck.metrics.buckets import count_outcome, estimate_time, find_bin
-from quarterdeck.table import Scope
 from quarterdeck.tasks.outcome import Outcome, TaskError, Usage
 from quarterdeck.tasks.states import OFFSETS, rank_task
 

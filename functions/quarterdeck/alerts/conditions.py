@@ -10,10 +10,10 @@ from quarterdeck.alerts.names import AlertName
 from quarterdeck.alerts.states import Alert, Finding, note
 from quarterdeck.alerts.store import AlertStore
 from quarterdeck.faults import cut
+from quarterdeck.keys import Scope
 from quarterdeck.metrics.figures import MetricState
 from quarterdeck.names import format_time
 from quarterdeck.systems.health import HealthReport
-from quarterdeck.table import Scope
 
 type Condition = Literal["health", "budget", "backup", "restore_test"]
 

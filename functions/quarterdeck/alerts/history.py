@@ -5,11 +5,12 @@ from typing import Literal
 
 from quarterdeck.alerts.names import AlertName
 from quarterdeck.alerts.states import RAISED, Alert, Change
+from quarterdeck.keys import Scope
 from quarterdeck.metrics.figures import MetricState
 from quarterdeck.names import generate_id, parse_time
 from quarterdeck.systems.configuration import Threshold
 from quarterdeck.systems.records import Record
-from quarterdeck.table import Put, Scope
+from quarterdeck.table import Put
 
 HISTORY_DAYS = 90
 

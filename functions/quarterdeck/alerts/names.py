@@ -5,7 +5,7 @@ import re
 from typing import NamedTuple
 
 from quarterdeck.errors import FieldError, NotFound
-from quarterdeck.table import Scope
+from quarterdeck.keys import Scope
 
 ALERT_ID = re.compile(r"(?:(?P<crew>[a-z][a-z0-9-]{0,39})\.)?(?P<metric>[a-z][a-z_]{0,39})")
 

@@ -6,19 +6,8 @@ from quarterdeck.alerts.history import describe_event, put_entry
 from quarterdeck.alerts.names import AlertName, alert_not_found
 from quarterdeck.alerts.states import Alert
 from quarterdeck.errors import Contention
-from quarterdeck.table import (
-    ALERT_PREFIX,
-    HISTORY_PREFIX,
-    ConditionFailed,
-    Equals,
-    Item,
-    Page,
-    Put,
-    Scope,
-    Table,
-    Unset,
-    parse_alert_key,
-)
+from quarterdeck.keys import ALERT_PREFIX, HISTORY_PREFIX, Scope, parse_alert_key
+from quarterdeck.table import ConditionFailed, Equals, Item, Page, Put, Table, Unset
 
 ATTEMPTS = 5
 

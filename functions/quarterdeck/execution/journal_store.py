@@ -7,16 +7,9 @@ from typing import Any, NamedTuple, Protocol
 
 from quarterdeck.blobs import BlobStore
 from quarterdeck.execution.journal_entry import Entry, Mark, read_entry, write_entry
+from quarterdeck.keys import CALL_PREFIX, Scope, parse_call_key
 from quarterdeck.names import generate_id, read_clock
-from quarterdeck.table import (
-    CALL_PREFIX,
-    Absent,
-    ConditionFailed,
-    Put,
-    Scope,
-    Table,
-    parse_call_key,
-)
+from quarterdeck.table import Absent, ConditionFailed, Put, Table
 
 JOURNAL_DAYS = 14
 

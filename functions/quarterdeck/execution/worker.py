@@ -13,10 +13,11 @@ from quarterdeck.execution.run import run_crew
 from quarterdeck.execution.stopping import Stop
 from quarterdeck.execution.tool_proxies import MakeTools
 from quarterdeck.execution.workspace import Workspace
+from quarterdeck.keys import Scope
 from quarterdeck.names import parse_time
 from quarterdeck.observability import logger
 from quarterdeck.systems.store import SystemStore
-from quarterdeck.table import Scope, Table
+from quarterdeck.table import Table
 from quarterdeck.tasks.attempt import Attempt, admit_for, claim, fail
 from quarterdeck.tasks.ending import CANCELLED
 from quarterdeck.tasks.outcome import Diverged, Outcome, TaskError

@@ -9,11 +9,11 @@ from pydantic import BaseModel
 from quarterdeck.errors import InvalidInput, crew_not_found
 from quarterdeck.http.access import needs, open_system, principal_of, services_of
 from quarterdeck.http.documentation import describe_answers
+from quarterdeck.keys import QUEUE_PREFIX
 from quarterdeck.names import Name, read_clock
 from quarterdeck.scaling.crew import KnownDecision, list_decisions
 from quarterdeck.scaling.manual import ScaleRequest, scale_by_hand
 from quarterdeck.systems.records import System
-from quarterdeck.table import QUEUE_PREFIX
 from quarterdeck.tasks.attempt import admit_for
 
 router = APIGatewayHttpRouter()

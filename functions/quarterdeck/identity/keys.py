@@ -14,18 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, Strict
 
 from quarterdeck.errors import FieldError, NotFound
 from quarterdeck.identity.principal import ALL_SCOPES, KeyScope, Principal
+from quarterdeck.keys import EVERY_KEY, access_key, key_entry
 from quarterdeck.names import LONGEST_ID, Id, Name, format_time, generate_timed_id, is_id
-from quarterdeck.table import (
-    EVERY_KEY,
-    Absent,
-    Delete,
-    Item,
-    Page,
-    Put,
-    Table,
-    access_key,
-    key_entry,
-)
+from quarterdeck.table import Absent, Delete, Item, Page, Put, Table
 
 PREFIX = "qd_"
 RANDOM_BYTES = 32

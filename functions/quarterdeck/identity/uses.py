@@ -2,9 +2,10 @@
 
 from datetime import datetime, timedelta
 
+from quarterdeck.keys import key_entry
 from quarterdeck.names import format_time, parse_time
 from quarterdeck.observability import logger
-from quarterdeck.table import ConditionFailed, Equals, Present, Table, Unset, Update, key_entry
+from quarterdeck.table import ConditionFailed, Equals, Present, Table, Unset, Update
 
 INTERVAL = timedelta(hours=1)
 

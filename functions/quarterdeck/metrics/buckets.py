@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Literal
 
-from quarterdeck.table import Scope, Update
+from quarterdeck.keys import Scope
+from quarterdeck.table import Update
 from quarterdeck.tasks.outcome import Outcome
 
 BASE = 1.1

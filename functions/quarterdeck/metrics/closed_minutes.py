@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from quarterdeck.table import Scope
+from quarterdeck.keys import Scope
 
 MAX_BUCKETS = 10_000
 LONGEST = timedelta(days=1)

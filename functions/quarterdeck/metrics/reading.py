@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
+from quarterdeck.keys import Scope, parse_bucket_key
 from quarterdeck.metrics.closed_minutes import ClosedMinutes, Run
 from quarterdeck.metrics.window import MINUTE, Window, start_minute, start_window, sum_counters
-from quarterdeck.table import Item, Scope, Table, parse_bucket_key
+from quarterdeck.table import Item, Table
 
 CLOSED_AFTER = timedelta(minutes=5)
 """So long after its end a minute counts as closed: a writer's clock may be behind, and its request

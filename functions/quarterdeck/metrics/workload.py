@@ -2,7 +2,8 @@
 
 from typing import NamedTuple
 
-from quarterdeck.table import QUEUE_PREFIX, Scope, Table
+from quarterdeck.keys import QUEUE_PREFIX, Scope
+from quarterdeck.table import Table
 
 
 class Workload(NamedTuple):

@@ -12,6 +12,7 @@ from datetime import datetime
 from quarterdeck.alerts.evaluation import AlertCheck, Known
 from quarterdeck.alerts.states import RAISED
 from quarterdeck.errors import NotFound
+from quarterdeck.keys import Key, crew_version_key
 from quarterdeck.metrics.emission import describe_emf
 from quarterdeck.metrics.figures import compute_figures
 from quarterdeck.metrics.reading import MetricsReader
@@ -23,7 +24,6 @@ from quarterdeck.systems.configuration import Metric, Threshold
 from quarterdeck.systems.records import System
 from quarterdeck.systems.store import SystemStore
 from quarterdeck.systems.thresholds import resolve_thresholds
-from quarterdeck.table import Key, crew_version_key
 
 type Deeds = Counter[str]
 """How many `systems`, `scaled` crews, `alerts_told`, and parts that have `failed`."""

@@ -6,6 +6,7 @@ from datetime import datetime
 from quarterdeck.alerts.conditions import note_health
 from quarterdeck.alerts.store import AlertStore
 from quarterdeck.errors import NotFound
+from quarterdeck.keys import DeploymentId, find_shard, parse_deployment_key
 from quarterdeck.names import format_time
 from quarterdeck.observability import logger
 from quarterdeck.systems.activity import mark_active
@@ -14,7 +15,7 @@ from quarterdeck.systems.lifecycle import API_SECONDS
 from quarterdeck.systems.records import System
 from quarterdeck.systems.rollout import resend_deployment
 from quarterdeck.systems.store import SystemStore
-from quarterdeck.table import ConditionFailed, DeploymentId, find_shard, parse_deployment_key
+from quarterdeck.table import ConditionFailed
 from quarterdeck.tasks.queue import DeletionMessage, DeploymentMessage, LifecycleMessage, Queue
 from quarterdeck.tasks.upkeep import list_due
 

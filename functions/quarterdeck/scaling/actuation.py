@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from quarterdeck.errors import Contention
+from quarterdeck.keys import QUEUE_PREFIX, Key, Scope, crew_version_key
 from quarterdeck.metrics.reading import MetricsReader
 from quarterdeck.metrics.window import Window
 from quarterdeck.observability import logger
@@ -13,7 +14,7 @@ from quarterdeck.scaling.demand import choose_minutes, observe
 from quarterdeck.scaling.memory import Memory, read_memory
 from quarterdeck.systems.records import ScalingPolicy, System
 from quarterdeck.systems.store import SystemStore
-from quarterdeck.table import QUEUE_PREFIX, ConditionFailed, Key, Scope, crew_version_key
+from quarterdeck.table import ConditionFailed
 from quarterdeck.tasks.attempt import admit_for
 from quarterdeck.tasks.queue import Queue, WorkMessage
 

@@ -6,21 +6,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from quarterdeck.keys import DECISION_PREFIX, Scope, parse_decision_key
 from quarterdeck.scaling.controller import Action, Decision
 from quarterdeck.scaling.memory import TIMES, dump_memory
-from quarterdeck.table import (
-    DECISION_PREFIX,
-    Absent,
-    Condition,
-    Equals,
-    Item,
-    Put,
-    Scope,
-    Table,
-    Unset,
-    Update,
-    parse_decision_key,
-)
+from quarterdeck.table import Absent, Condition, Equals, Item, Put, Table, Unset, Update
 
 DECISION_DAYS = 7
 CONTROLLER = "controller"

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from weakref import WeakKeyDictionary
 
+from quarterdeck.keys import activity_key, activity_partition, last_look_key
 from quarterdeck.names import format_time, parse_time
-from quarterdeck.table import Put, Table, activity_key, activity_partition, last_look_key
+from quarterdeck.table import Put, Table
 
 SLOT = timedelta(minutes=15)
 LONGEST_GAP = timedelta(days=1)

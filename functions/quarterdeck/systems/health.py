@@ -6,11 +6,12 @@ from typing import Literal
 
 from pydantic import BaseModel
 
+from quarterdeck.keys import health_key
 from quarterdeck.names import format_time
 from quarterdeck.systems.configuration import Crew, SystemConfiguration
 from quarterdeck.systems.records import System
 from quarterdeck.systems.store import SystemStore
-from quarterdeck.table import Put, health_key
+from quarterdeck.table import Put
 from quarterdeck.tooling.manifest import describe_unknown
 
 CHECK_MINUTES = 15

@@ -6,27 +6,20 @@ from itertools import batched
 
 from quarterdeck.blobs import BlobStore
 from quarterdeck.errors import Conflict, NotFound
+from quarterdeck.keys import (
+    ACTIVE_SYSTEMS,
+    SYSTEMS,
+    TASKS_BY_TIME,
+    name_key,
+    parse_task_time,
+    system_key,
+)
 from quarterdeck.names import format_time
 from quarterdeck.observability import logger
 from quarterdeck.systems.activity import mark_active
 from quarterdeck.systems.records import System
 from quarterdeck.systems.store import SystemStore, refuse_while_deploying
-from quarterdeck.table import (
-    ACTIVE_SYSTEMS,
-    SYSTEMS,
-    TASKS_BY_TIME,
-    ConditionFailed,
-    Delete,
-    Equals,
-    Item,
-    Present,
-    Table,
-    Unset,
-    Update,
-    name_key,
-    parse_task_time,
-    system_key,
-)
+from quarterdeck.table import ConditionFailed, Delete, Equals, Item, Present, Table, Unset, Update
 from quarterdeck.tasks.ending import stop_task
 from quarterdeck.tasks.states import TERMINAL
 

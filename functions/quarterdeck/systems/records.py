@@ -5,8 +5,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from quarterdeck.errors import FieldError
+from quarterdeck.keys import Scope
 from quarterdeck.systems.configuration import Metric, Threshold
-from quarterdeck.table import Scope
 
 FIRST = 1
 """Of versions, deployments and generations."""

@@ -9,6 +9,19 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from quarterdeck.errors import FieldError
+from quarterdeck.keys import (
+    ACTIVE_SYSTEMS,
+    EVERY_ACTIVE,
+    LEASE_KEYS,
+    crew_version_key,
+    deployment_key,
+    lease_index,
+    list_system,
+    name_key,
+    plan_key,
+    system_key,
+    version_key,
+)
 from quarterdeck.names import format_time
 from quarterdeck.systems.configuration import Crew, SystemConfiguration
 from quarterdeck.systems.records import (
@@ -25,27 +38,7 @@ from quarterdeck.systems.records import (
     list_reasons,
 )
 from quarterdeck.systems.thresholds import resolve_thresholds
-from quarterdeck.table import (
-    ACTIVE_SYSTEMS,
-    EVERY_ACTIVE,
-    LEASE_KEYS,
-    Absent,
-    Condition,
-    Delete,
-    Equals,
-    Put,
-    Unset,
-    Update,
-    Write,
-    crew_version_key,
-    deployment_key,
-    lease_index,
-    list_system,
-    name_key,
-    plan_key,
-    system_key,
-    version_key,
-)
+from quarterdeck.table import Absent, Condition, Delete, Equals, Put, Unset, Update, Write
 
 PICK_UP = timedelta(minutes=5)
 """How long a deployment's message may take until it is sent again."""

@@ -11,6 +11,20 @@ from quarterdeck.errors import (
     NotFound,
     system_not_found,
 )
+from quarterdeck.keys import (
+    ACTIVE_SYSTEMS,
+    EVERY_ACTIVE,
+    EVERY_SYSTEM,
+    LATER_PREFIX,
+    QUEUE_PREFIX,
+    SYSTEMS,
+    crew_version_key,
+    deployment_key,
+    name_key,
+    plan_key,
+    system_key,
+    version_key,
+)
 from quarterdeck.names import format_time, generate_id
 from quarterdeck.systems.configuration import SystemConfiguration
 from quarterdeck.systems.records import (
@@ -23,24 +37,7 @@ from quarterdeck.systems.records import (
     System,
 )
 from quarterdeck.systems.rollout import begin_first, begin_next, fail_deployment, make_deployment
-from quarterdeck.table import (
-    ACTIVE_SYSTEMS,
-    EVERY_ACTIVE,
-    EVERY_SYSTEM,
-    LATER_PREFIX,
-    QUEUE_PREFIX,
-    SYSTEMS,
-    ConditionFailed,
-    Item,
-    Page,
-    Table,
-    crew_version_key,
-    deployment_key,
-    name_key,
-    plan_key,
-    system_key,
-    version_key,
-)
+from quarterdeck.table import ConditionFailed, Item, Page, Table
 
 
 class SystemStore:

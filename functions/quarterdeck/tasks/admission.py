@@ -4,17 +4,9 @@ from collections.abc import Callable
 from datetime import datetime
 
 from quarterdeck.errors import Contention
+from quarterdeck.keys import LATER_PREFIX, QUEUE_PREFIX, Scope, bound_later, parse_later_key
 from quarterdeck.observability import logger
-from quarterdeck.table import (
-    LATER_PREFIX,
-    QUEUE_PREFIX,
-    ConditionFailed,
-    Item,
-    Scope,
-    Table,
-    bound_later,
-    parse_later_key,
-)
+from quarterdeck.table import ConditionFailed, Item, Table
 from quarterdeck.tasks.queue import Queue, TaskMessage, WorkMessage
 from quarterdeck.tasks.states import QueueEntry
 from quarterdeck.tasks.transitions import dispatch_task, ripen_task

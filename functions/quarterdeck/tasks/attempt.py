@@ -5,11 +5,12 @@ from datetime import datetime, timedelta
 
 from quarterdeck.blobs import BlobStore
 from quarterdeck.errors import NotFound
+from quarterdeck.keys import Scope
 from quarterdeck.metrics.tally import Tally
 from quarterdeck.names import generate_id
 from quarterdeck.observability import count_event, logger
 from quarterdeck.systems.store import SystemStore
-from quarterdeck.table import Absent, ConditionFailed, Put, Scope, Table
+from quarterdeck.table import Absent, ConditionFailed, Put, Table
 from quarterdeck.tasks.admission import admit_tasks, send_task
 from quarterdeck.tasks.ending import CANCELLED, store_outcome
 from quarterdeck.tasks.outcome import Outcome, TaskError, TaskEvent

@@ -6,7 +6,8 @@ from typing import Any
 
 from quarterdeck.blobs import BlobStore
 from quarterdeck.errors import Conflict
-from quarterdeck.table import ConditionFailed, Scope, Table
+from quarterdeck.keys import Scope
+from quarterdeck.table import ConditionFailed, Table
 from quarterdeck.tasks.outcome import Outcome, TaskError
 from quarterdeck.tasks.states import TERMINAL, TaskState
 from quarterdeck.tasks.store import TaskStore

@@ -8,17 +8,9 @@ from pydantic import BaseModel, TypeAdapter
 
 from quarterdeck.blobs import BlobStore
 from quarterdeck.errors import FieldError, NotFound
+from quarterdeck.keys import CALL_PREFIX, EVENT_PREFIX, TASKS_BY_TIME, Scope, parse_task_time
 from quarterdeck.names import is_id
-from quarterdeck.table import (
-    CALL_PREFIX,
-    EVENT_PREFIX,
-    TASKS_BY_TIME,
-    Item,
-    Page,
-    Scope,
-    Table,
-    parse_task_time,
-)
+from quarterdeck.table import Item, Page, Table
 from quarterdeck.tasks.outcome import TaskError, TaskEvent, Usage
 from quarterdeck.tasks.states import Priority, Status, TaskSpec, TaskState
 

@@ -10,13 +10,14 @@ from pydantic_core import PydanticCustomError
 
 from quarterdeck.blobs import BlobStore
 from quarterdeck.errors import Conflict, FieldError, InvalidInput, QueueFull, crew_not_found
+from quarterdeck.keys import QUEUE_PREFIX
 from quarterdeck.names import Name, format_time, generate_id
 from quarterdeck.systems.activity import mark_active
 from quarterdeck.systems.configuration import MAX_INPUTS, MAX_TASK_SECONDS
 from quarterdeck.systems.placeholders import INPUT_NAME
 from quarterdeck.systems.records import CrewVersion, System
 from quarterdeck.systems.store import SystemStore
-from quarterdeck.table import QUEUE_PREFIX, Table
+from quarterdeck.table import Table
 from quarterdeck.tasks.states import Priority, TaskSpec, TaskState, rank_task
 from quarterdeck.tasks.store import TaskStore
 from quarterdeck.tasks.transitions import submit_task

@@ -9,22 +9,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from quarterdeck.keys import LEASE_KEYS, Scope, lease_index
 from quarterdeck.metrics.buckets import NOTHING, add_counters, count_arrival, count_outcome
 from quarterdeck.names import format_time, parse_time
-from quarterdeck.table import (
-    LEASE_KEYS,
-    Absent,
-    Below,
-    Condition,
-    Delete,
-    Equals,
-    Put,
-    Scope,
-    Unset,
-    Update,
-    Write,
-    lease_index,
-)
+from quarterdeck.table import Absent, Below, Condition, Delete, Equals, Put, Unset, Update, Write
 from quarterdeck.tasks.outcome import Outcome, summarize_outcome
 from quarterdeck.tasks.states import HOLDS_SLOT, QueueEntry, TaskState
 

@@ -7,22 +7,20 @@ from typing import Literal
 
 from quarterdeck.blobs import BlobStore
 from quarterdeck.errors import NotFound
+from quarterdeck.keys import (
+    LEASE_SHARDS,
+    LEASES,
+    Scope,
+    lease_shard,
+    parse_deployment_key,
+    parse_task_key,
+)
 from quarterdeck.names import format_time
 from quarterdeck.observability import count_event, logger
 from quarterdeck.systems.activity import ActiveSystems, mark_active
 from quarterdeck.systems.records import System
 from quarterdeck.systems.store import SystemStore
-from quarterdeck.table import (
-    LEASE_SHARDS,
-    LEASES,
-    ConditionFailed,
-    Item,
-    Scope,
-    Table,
-    lease_shard,
-    parse_deployment_key,
-    parse_task_key,
-)
+from quarterdeck.table import ConditionFailed, Item, Table
 from quarterdeck.tasks.admission import admit_tasks, send_task
 from quarterdeck.tasks.attempt import admit_for
 from quarterdeck.tasks.ending import CANCELLED, store_outcome

@@ -17,7 +17,8 @@ from quarterdeck.execution.journal import Journal
 from quarterdeck.execution.journal_entry import Entry, Mark
 from quarterdeck.execution.journal_store import JournalStore, Place
 from quarterdeck.execution.journaled_tool import JournaledTool, make_tool
-from quarterdeck.table import Scope, Table
+from quarterdeck.keys import Scope
+from quarterdeck.table import Table
 from tests.unit.execution.journals import (
     Letter,
     make_agent,

@@ -9,8 +9,9 @@ import pytest
 from quarterdeck.blobs import INLINE_BYTES, BlobStore
 from quarterdeck.execution.journal_entry import Entry
 from quarterdeck.execution.journal_store import JournalStore, Loaded, MemoryStore, Place
+from quarterdeck.keys import Scope
 from quarterdeck.names import read_clock
-from quarterdeck.table import Scope, Table
+from quarterdeck.table import Table
 
 SCOPE = Scope("system", 3)
 PLACE = Place("a" * 64, 0)

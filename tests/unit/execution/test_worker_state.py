@@ -9,7 +9,8 @@ import pytest
 from quarterdeck.execution.journal_entry import Entry
 from quarterdeck.execution.journal_store import JournalStore, Place
 from quarterdeck.http.services import Services
-from quarterdeck.table import EVENT_PREFIX, Update
+from quarterdeck.keys import EVENT_PREFIX
+from quarterdeck.table import Update
 from tests.openai_server import Body, Message, OpenAIServer
 from tests.unit.execution.sites import Site, answer
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from quarterdeck.keys import Scope
 from quarterdeck.metrics.buckets import find_bin
 from quarterdeck.metrics.tally import Tally
-from quarterdeck.table import Scope, Update, Write
+from quarterdeck.table import Update, Write
 from quarterdeck.tasks.outcome import Outcome
 from quarterdeck.tasks.states import TaskState
 from quarterdeck.tasks.transitions import (

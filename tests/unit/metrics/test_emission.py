@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from quarterdeck.keys import Scope
 from quarterdeck.metrics.buckets import add_counters, describe_time, estimate_time, find_bin
 from quarterdeck.metrics.emission import MOST_VALUES, describe_emf, list_times
 from quarterdeck.metrics.reading import CLOSED_AFTER, MetricsReader
@@ -15,7 +16,6 @@ from quarterdeck.metrics.window import MINUTE, start_minute, sum_counters
 from quarterdeck.metrics.workload import Workload
 from quarterdeck.names import read_clock
 from quarterdeck.observability import Measure, emit_metrics
-from quarterdeck.table import Scope
 from tests.fakes import FakeTable
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)

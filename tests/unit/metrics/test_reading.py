@@ -8,11 +8,11 @@ from unittest.mock import patch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from quarterdeck.keys import Scope
 from quarterdeck.metrics import closed_minutes
 from quarterdeck.metrics.buckets import add_counters
 from quarterdeck.metrics.reading import CLOSED_AFTER, MetricsReader
 from quarterdeck.metrics.window import MINUTE, start_minute, start_window
-from quarterdeck.table import Scope
 from tests.fakes import FakeTable
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)

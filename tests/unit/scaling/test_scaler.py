@@ -7,10 +7,11 @@ from unittest.mock import patch
 import pytest
 
 from quarterdeck.errors import Contention
+from quarterdeck.keys import DECISION_PREFIX
 from quarterdeck.metrics.reading import MetricsReader
 from quarterdeck.scaling.crew import DECISION_DAYS
 from quarterdeck.systems.lifecycle import pause_system
-from quarterdeck.table import DECISION_PREFIX, Update
+from quarterdeck.table import Update
 from tests import systems
 from tests.unit.scaling.sites import BUSY, CREW, NOON, Site
 

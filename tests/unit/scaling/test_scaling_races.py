@@ -9,8 +9,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from quarterdeck.keys import DECISION_PREFIX
 from quarterdeck.scaling.manual import ScaleRequest, scale_by_hand
-from quarterdeck.table import DECISION_PREFIX, unmarshal_item
+from quarterdeck.table import unmarshal_item
 from tests.unit.scaling.sites import BUSY, CREW, Site
 
 
