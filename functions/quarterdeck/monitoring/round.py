@@ -65,7 +65,7 @@ class Round:
         return dict(deeds)
 
     def _look_at(self, system: System, now: datetime, deeds: Deeds) -> None:
-        if not system.current_version or system.state == "deleting":
+        if not system.current_version or system.state in {"deleting", "restoring"}:
             return
         known: Known = {}
         with self._guard(deeds, system.system_id):

@@ -78,11 +78,12 @@ class Upkeep:
         return deeds
 
     def _settle(self, scope: Scope, task_id: str) -> Deed | None:
-        """What was done; None when the index was behind, or the generation is not current."""
+        """What was done; None when the index was behind, or the generation is not to be run."""
         state = self.tasks.get_state(scope, task_id)
         if not state.lease_expires_at or state.lease_expires_at >= format_time(self.clock()):
             return None
-        if self.systems.get(scope.system_id).generation != scope.generation:
+        system = self.systems.get(scope.system_id)
+        if system.generation != scope.generation or system.state == "restoring":
             return None
         if state.status == "dispatched":
             self.table.write(resend_task(scope, state, self.clock()))
@@ -123,6 +124,8 @@ class Upkeep:
     def _admit(self, system: System) -> int:
         """A crew with tasks marks its system, which is so looked at until they have ended."""
         admitted, busy = 0, False
+        if system.state == "restoring":
+            return 0
         for crew in (*system.crews, *system.retired):
             tasks = admit_tasks(self.table, self.queue, system.scope, crew, self.clock)
             admitted += len(tasks)
