@@ -21,6 +21,11 @@ CALL_PREFIX = "CALL#"
 STARTED = "#STARTED"
 ALERT_PREFIX = "METRIC#"
 HISTORY_PREFIX = "HISTORY#"
+BACKUP_PREFIX = "BACKUP#"
+VERIFY_PREFIX = "VERIFY#"
+RESTORE_PREFIX = "RESTORE#"
+JOB_PREFIXES = (BACKUP_PREFIX, VERIFY_PREFIX, RESTORE_PREFIX)
+CHUNK_PREFIX = "CHUNK#"
 
 
 class Index(NamedTuple):
@@ -72,6 +77,29 @@ def plan_key(system_id: str, version: int) -> Key:
 
 def health_key(system_id: str) -> Key:
     return Key(f"SYS#{system_id}", "HEALTH")
+
+
+def backups_key(system_id: str) -> Key:
+    """What is known of all backups of the system: which one runs, when the last was planned."""
+    return Key(f"SYS#{system_id}", "BACKUPS")
+
+
+def backup_key(system_id: str, backup_id: str) -> Key:
+    return Key(f"SYS#{system_id}", f"{BACKUP_PREFIX}{backup_id}")
+
+
+def verify_key(system_id: str, job_id: str) -> Key:
+    return Key(f"SYS#{system_id}", f"{VERIFY_PREFIX}{job_id}")
+
+
+def restore_key(system_id: str, restore_id: str) -> Key:
+    """Of a restore, and of a restore test."""
+    return Key(f"SYS#{system_id}", f"{RESTORE_PREFIX}{restore_id}")
+
+
+def chunk_key(system_id: str, backup_id: str, number: int) -> Key:
+    """What a running backup has written so far."""
+    return Key(f"SYS#{system_id}#BACKUP#{backup_id}", f"{CHUNK_PREFIX}{number:06}")
 
 
 def activity_partition(slot: datetime) -> str:
@@ -174,7 +202,7 @@ def parse_task_time(item: Mapping[str, str]) -> tuple[str, str]:
 
 
 def lease_index(owner_id: str, expires: datetime) -> dict[str, str]:
-    """The keys in the index `leases` of a task's STATE, or of a system's DEPLOYMENT that runs.
+    """The keys in the index `leases` of a task's STATE, or of a DEPLOYMENT or a job that runs.
 
     They say when the message that nobody took, or the worker that took it, is due.
     """
@@ -200,6 +228,21 @@ def parse_deployment_key(pk: str, sk: str) -> DeploymentId | None:
     if not sk.startswith(DEPLOYMENT_PREFIX):
         return None
     return DeploymentId(pk.removeprefix("SYS#"), int(sk.removeprefix(DEPLOYMENT_PREFIX)))
+
+
+class JobId(NamedTuple):
+    system_id: str
+    prefix: str
+    """One of JOB_PREFIXES: backups, verifications, restores."""
+    job_id: str
+
+
+def parse_job_key(pk: str, sk: str) -> JobId | None:
+    """Of a backup, a verification or a restore; None if it is the key of something else."""
+    for prefix in JOB_PREFIXES:
+        if sk.startswith(prefix):
+            return JobId(pk.removeprefix("SYS#"), prefix, sk.removeprefix(prefix))
+    return None
 
 
 def parse_task_key(pk: str) -> tuple[Scope, str]:
