@@ -195,18 +195,26 @@ class DeploymentId(NamedTuple):
     number: int
 
 
-def parse_deployment_key(pk: str, sk: str) -> DeploymentId | None:
-    """None if it is the key of something else."""
-    if not sk.startswith(DEPLOYMENT_PREFIX):
-        return None
-    return DeploymentId(pk.removeprefix("SYS#"), int(sk.removeprefix(DEPLOYMENT_PREFIX)))
+class TaskKey(NamedTuple):
+    scope: Scope
+    task_id: str
 
 
-def parse_task_key(pk: str) -> tuple[Scope, str]:
-    """Scope and task id of `SYS#<system_id>@<generation>#TASK#<task_id>`."""
+type LeaseOwner = TaskKey | DeploymentId
+
+
+def parse_lease_owner(pk: str, sk: str) -> LeaseOwner:
+    """Whose item it is that the index `leases` holds."""
+    if sk.startswith(DEPLOYMENT_PREFIX):
+        return DeploymentId(pk.removeprefix("SYS#"), int(sk.removeprefix(DEPLOYMENT_PREFIX)))
+    return parse_task_key(pk)
+
+
+def parse_task_key(pk: str) -> TaskKey:
+    """Of `SYS#<system_id>@<generation>#TASK#<task_id>`."""
     system, task_id = pk.removeprefix("SYS#").split("#TASK#")
     system_id, generation = system.split("@")
-    return Scope(system_id, int(generation)), task_id
+    return TaskKey(Scope(system_id, int(generation)), task_id)
 
 
 class Call(NamedTuple):
