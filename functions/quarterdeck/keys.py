@@ -223,11 +223,9 @@ class DeploymentId(NamedTuple):
     number: int
 
 
-def parse_deployment_key(pk: str, sk: str) -> DeploymentId | None:
-    """None if it is the key of something else."""
-    if not sk.startswith(DEPLOYMENT_PREFIX):
-        return None
-    return DeploymentId(pk.removeprefix("SYS#"), int(sk.removeprefix(DEPLOYMENT_PREFIX)))
+class TaskKey(NamedTuple):
+    scope: Scope
+    task_id: str
 
 
 class JobId(NamedTuple):
@@ -236,20 +234,29 @@ class JobId(NamedTuple):
     """One of JOB_PREFIXES: backups, verifications, restores."""
     job_id: str
 
+    @property
+    def key(self) -> Key:
+        return Key(f"SYS#{self.system_id}", f"{self.prefix}{self.job_id}")
 
-def parse_job_key(pk: str, sk: str) -> JobId | None:
-    """Of a backup, a verification or a restore; None if it is the key of something else."""
+
+type LeaseOwner = TaskKey | DeploymentId | JobId
+
+
+def parse_lease_owner(pk: str, sk: str) -> LeaseOwner:
+    """Whose item it is that the index `leases` holds."""
+    if sk.startswith(DEPLOYMENT_PREFIX):
+        return DeploymentId(pk.removeprefix("SYS#"), int(sk.removeprefix(DEPLOYMENT_PREFIX)))
     for prefix in JOB_PREFIXES:
         if sk.startswith(prefix):
             return JobId(pk.removeprefix("SYS#"), prefix, sk.removeprefix(prefix))
-    return None
+    return parse_task_key(pk)
 
 
-def parse_task_key(pk: str) -> tuple[Scope, str]:
-    """Scope and task id of `SYS#<system_id>@<generation>#TASK#<task_id>`."""
+def parse_task_key(pk: str) -> TaskKey:
+    """Of `SYS#<system_id>@<generation>#TASK#<task_id>`."""
     system, task_id = pk.removeprefix("SYS#").split("#TASK#")
     system_id, generation = system.split("@")
-    return Scope(system_id, int(generation)), task_id
+    return TaskKey(Scope(system_id, int(generation)), task_id)
 
 
 class Call(NamedTuple):

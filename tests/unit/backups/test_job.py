@@ -7,7 +7,7 @@ import pytest
 
 from quarterdeck.backups.job import Hold, claim_job, make_job_item, resend_job, run_job
 from quarterdeck.backups.records import Job, Verification
-from quarterdeck.keys import LEASES, lease_shard, parse_job_key
+from quarterdeck.keys import LEASES, lease_shard, parse_lease_owner
 from quarterdeck.names import format_time
 from quarterdeck.systems.deployments import Superseded
 from quarterdeck.table import Absent, Item, Put
@@ -193,7 +193,7 @@ def test_one_without_progress_is_not_handed_on_for_ever(site: Site) -> None:
 
 def test_the_index_says_when_its_message_is_due(site: Site) -> None:
     (item,) = site.due()
-    due = parse_job_key(item["pk"], item["sk"])
+    due = parse_lease_owner(item["pk"], item["sk"])
     assert due == ("s1", "VERIFY#", "j1")
     site.take()
     (item,) = site.due()
