@@ -10,6 +10,7 @@ from quarterdeck.alerts.announcement import Announcer
 from quarterdeck.alerts.evaluation import AlertCheck
 from quarterdeck.alerts.store import AlertStore
 from quarterdeck.blobs import BlobStore
+from quarterdeck.leases import list_due
 from quarterdeck.metrics.reading import MetricsReader
 from quarterdeck.monitoring.round import Round
 from quarterdeck.monitoring.system_upkeep import SystemUpkeep
@@ -73,10 +74,11 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, i
     watch = load_watch()
     # The minute that the schedule means: the start of an invocation jitters across its border.
     minute = parse_time(event["time"]) if "time" in event else read_clock()
+    due = list_due(watch.systems.systems.table, read_clock())
     done = {
-        **watch.tasks.settle_due(),
+        **watch.tasks.settle_due(due),
         "admitted": watch.tasks.admit_everywhere(),
-        "deployments_resent": watch.systems.resend_deployments(),
+        "deployments_resent": watch.systems.resend_deployments(due),
     }
     looked = watch.round.look(
         minute, lambda: context.get_remaining_time_in_millis() / 1000 - RESERVE_SECONDS

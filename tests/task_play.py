@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from quarterdeck.errors import Conflict
+from quarterdeck.leases import list_due
 from quarterdeck.table import Absent, ConditionFailed, Item, Put, Update
 from quarterdeck.tasks.admission import admit_tasks
 from quarterdeck.tasks.attempt import Attempt, admit_for, claim
@@ -179,7 +180,7 @@ class Play:
 
         def act(actor: Actor) -> None:
             upkeep = Upkeep(world.table, world.blobs, world.queue, actor.clock)
-            upkeep.settle_due()
+            upkeep.settle_due(list_due(upkeep.table, upkeep.clock()))
             upkeep.admit_everywhere()
 
         self._let("monitor", act, plan)

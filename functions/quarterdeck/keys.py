@@ -21,6 +21,11 @@ CALL_PREFIX = "CALL#"
 STARTED = "#STARTED"
 ALERT_PREFIX = "METRIC#"
 HISTORY_PREFIX = "HISTORY#"
+BACKUP_PREFIX = "BACKUP#"
+VERIFY_PREFIX = "VERIFY#"
+RESTORE_PREFIX = "RESTORE#"
+JOB_PREFIXES = (BACKUP_PREFIX, VERIFY_PREFIX, RESTORE_PREFIX)
+CHUNK_PREFIX = "CHUNK#"
 
 
 class Index(NamedTuple):
@@ -72,6 +77,29 @@ def plan_key(system_id: str, version: int) -> Key:
 
 def health_key(system_id: str) -> Key:
     return Key(f"SYS#{system_id}", "HEALTH")
+
+
+def backups_key(system_id: str) -> Key:
+    """What is known of all backups of the system: which one runs, when the last was planned."""
+    return Key(f"SYS#{system_id}", "BACKUPS")
+
+
+def backup_key(system_id: str, backup_id: str) -> Key:
+    return Key(f"SYS#{system_id}", f"{BACKUP_PREFIX}{backup_id}")
+
+
+def verify_key(system_id: str, job_id: str) -> Key:
+    return Key(f"SYS#{system_id}", f"{VERIFY_PREFIX}{job_id}")
+
+
+def restore_key(system_id: str, restore_id: str) -> Key:
+    """Of a restore, and of a restore test."""
+    return Key(f"SYS#{system_id}", f"{RESTORE_PREFIX}{restore_id}")
+
+
+def chunk_key(system_id: str, backup_id: str, number: int) -> Key:
+    """What a running backup has written so far."""
+    return Key(f"SYS#{system_id}#BACKUP#{backup_id}", f"{CHUNK_PREFIX}{number:06}")
 
 
 def activity_partition(slot: datetime) -> str:
@@ -174,7 +202,7 @@ def parse_task_time(item: Mapping[str, str]) -> tuple[str, str]:
 
 
 def lease_index(owner_id: str, expires: datetime) -> dict[str, str]:
-    """The keys in the index `leases` of a task's STATE, or of a system's DEPLOYMENT that runs.
+    """The keys in the index `leases` of a task's STATE, or of a DEPLOYMENT or a job that runs.
 
     They say when the message that nobody took, or the worker that took it, is due.
     """
@@ -195,18 +223,40 @@ class DeploymentId(NamedTuple):
     number: int
 
 
-def parse_deployment_key(pk: str, sk: str) -> DeploymentId | None:
-    """None if it is the key of something else."""
-    if not sk.startswith(DEPLOYMENT_PREFIX):
-        return None
-    return DeploymentId(pk.removeprefix("SYS#"), int(sk.removeprefix(DEPLOYMENT_PREFIX)))
+class TaskKey(NamedTuple):
+    scope: Scope
+    task_id: str
 
 
-def parse_task_key(pk: str) -> tuple[Scope, str]:
-    """Scope and task id of `SYS#<system_id>@<generation>#TASK#<task_id>`."""
+class JobId(NamedTuple):
+    system_id: str
+    prefix: str
+    """One of JOB_PREFIXES: backups, verifications, restores."""
+    job_id: str
+
+    @property
+    def key(self) -> Key:
+        return Key(f"SYS#{self.system_id}", f"{self.prefix}{self.job_id}")
+
+
+type LeaseOwner = TaskKey | DeploymentId | JobId
+
+
+def parse_lease_owner(pk: str, sk: str) -> LeaseOwner:
+    """Whose item it is that the index `leases` holds."""
+    if sk.startswith(DEPLOYMENT_PREFIX):
+        return DeploymentId(pk.removeprefix("SYS#"), int(sk.removeprefix(DEPLOYMENT_PREFIX)))
+    for prefix in JOB_PREFIXES:
+        if sk.startswith(prefix):
+            return JobId(pk.removeprefix("SYS#"), prefix, sk.removeprefix(prefix))
+    return parse_task_key(pk)
+
+
+def parse_task_key(pk: str) -> TaskKey:
+    """Of `SYS#<system_id>@<generation>#TASK#<task_id>`."""
     system, task_id = pk.removeprefix("SYS#").split("#TASK#")
     system_id, generation = system.split("@")
-    return Scope(system_id, int(generation)), task_id
+    return TaskKey(Scope(system_id, int(generation)), task_id)
 
 
 class Call(NamedTuple):

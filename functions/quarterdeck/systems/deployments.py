@@ -41,7 +41,7 @@ class Busy(Exception):
 
 
 class Superseded(Exception):
-    """The deployment is another's now, or has ended."""
+    """The deployment, or job, is another's now, or has ended."""
 
 
 class Rollout:

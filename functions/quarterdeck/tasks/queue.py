@@ -1,9 +1,9 @@
-"""The messages that say what to do: SQS queues `tasks` and `deployments`."""
+"""The messages that say what to do: SQS queues `tasks`, `deployments` and `backups`."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from quarterdeck.observability import count_event, logger
 
@@ -50,6 +50,23 @@ class DeletionMessage(Message):
 
 type LifecycleMessage = DeploymentMessage | DeletionMessage
 """What the queue `deployments` carries."""
+
+
+class JobMessage(Message):
+    """This job is to be carried out, if it has not ended."""
+
+    kind: Literal["backup", "verify", "restore_test", "restore"]
+    job_id: str
+
+
+class PruneMessage(Message):
+    """Backups of this system that nobody has to keep any more are to be removed."""
+
+    kind: Literal["prune"]
+
+
+type BackupMessage = Annotated[JobMessage | PruneMessage, Field(discriminator="kind")]
+"""What the queue `backups` carries."""
 
 
 class Queue[M: Message]:

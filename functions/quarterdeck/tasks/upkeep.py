@@ -1,26 +1,19 @@
 """What the monitor does each minute for tasks: reaps, sends again, and admits."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Literal
 
 from quarterdeck.blobs import BlobStore
 from quarterdeck.errors import NotFound
-from quarterdeck.keys import (
-    LEASE_SHARDS,
-    LEASES,
-    Scope,
-    lease_shard,
-    parse_deployment_key,
-    parse_task_key,
-)
+from quarterdeck.keys import LeaseOwner, Scope, TaskKey
 from quarterdeck.names import format_time
 from quarterdeck.observability import count_event, logger
 from quarterdeck.systems.activity import ActiveSystems, mark_active
 from quarterdeck.systems.records import System
 from quarterdeck.systems.store import SystemStore
-from quarterdeck.table import ConditionFailed, Item, Table
+from quarterdeck.table import ConditionFailed, Table
 from quarterdeck.tasks.admission import admit_tasks, send_task
 from quarterdeck.tasks.attempt import admit_for
 from quarterdeck.tasks.ending import CANCELLED, store_outcome
@@ -35,8 +28,6 @@ from quarterdeck.tasks.transitions import (
     requeue_task,
     resend_task,
 )
-
-PAGE = 100
 
 Deed = Literal["resent", "reaped"]
 
@@ -59,19 +50,18 @@ class Upkeep:
         self.active = ActiveSystems(table)
         self.tasks = TaskStore(table, blobs)
 
-    def settle_due(self) -> dict[str, int]:
+    def settle_due(self, due: Iterable[LeaseOwner]) -> dict[str, int]:
         """Sends what nobody claimed again, and takes the tasks of lost workers from them."""
         deeds = {"resent": 0, "reaped": 0}
-        for item in list_due(self.table, self.clock()):
-            if parse_deployment_key(item["pk"], item["sk"]):
+        for owner in due:
+            if not isinstance(owner, TaskKey):
                 continue
-            scope, task_id = parse_task_key(item["pk"])
             try:
-                deed = self._settle(scope, task_id)
+                deed = self._settle(*owner)
             except (ConditionFailed, NotFound):
                 continue
             except Exception:
-                logger.exception("A due task could not be settled", task_id=task_id)
+                logger.exception("A due task could not be settled", task_id=owner.task_id)
                 continue
             if deed:
                 deeds[deed] += 1
@@ -133,13 +123,6 @@ class Upkeep:
         if busy:
             mark_active(self.table, system.system_id, self.clock())
         return admitted
-
-
-def list_due(table: Table, now: datetime) -> Iterator[Item]:
-    """The keys of tasks and deployments whose lease has run out, as the index knows it."""
-    for shard in range(LEASE_SHARDS):
-        page = table.query_index(LEASES, lease_shard(shard), below=format_time(now), limit=PAGE)
-        yield from page.items
 
 
 def judge_lost(state: TaskState, calls: int) -> Outcome | None:

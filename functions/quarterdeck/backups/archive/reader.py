@@ -1,0 +1,126 @@
+"""Reads an archive. What is damaged is told before any of its records is handed out."""
+
+import hashlib
+import hmac
+from collections.abc import Iterator
+
+from pydantic import ValidationError
+
+from quarterdeck.backups.archive.compression import NotCompressed, decompress
+from quarterdeck.backups.archive.damage import ArchiveDamaged
+from quarterdeck.backups.archive.head import ArchiveKeys
+from quarterdeck.backups.archive.layout import (
+    FORMAT,
+    HEAD,
+    HEAD_LIMIT,
+    MANIFEST,
+    MANIFEST_LIMIT,
+    ROOT,
+    VERSION,
+    ArchiveName,
+    Part,
+    parse_manifest_key,
+)
+from quarterdeck.backups.archive.manifest import ChunkRef, Manifest
+from quarterdeck.backups.archive.objects import ArchiveObjects
+from quarterdeck.backups.archive.records import Record, RecordInvalid, decode_record
+from quarterdeck.backups.archive.sealing import Seal, make_seal
+
+
+class Archive:
+    """An archive whose manifest is authentic."""
+
+    def __init__(
+        self, objects: ArchiveObjects, seal: Seal, name: ArchiveName, manifest: Manifest
+    ) -> None:
+        self.objects = objects
+        self.seal = seal
+        self.name = name
+        self.manifest = manifest
+
+    def read_chunk(self, chunk: ChunkRef) -> Iterator[Record]:
+        """Its records in the order they were written; all are checked before the first is given."""
+        lines = self._load_lines(chunk)
+        for line in lines:
+            check_line(chunk, line)
+        return (decode_record(line, chunk.part) for line in lines)
+
+    def check_chunk(self, chunk: ChunkRef) -> int:
+        """How many records it has; ArchiveDamaged if it is not as it was written."""
+        for line in self._load_lines(chunk):
+            check_line(chunk, line)
+        return chunk.records
+
+    def read_part(self, part: Part) -> Iterator[Record]:
+        for chunk in self.manifest.list_chunks(part):
+            yield from self.read_chunk(chunk)
+
+    def _load_lines(self, chunk: ChunkRef) -> list[bytes]:
+        sealed = load_object(self.objects, self.name, chunk.name, chunk.stored_bytes)
+        if len(sealed) != chunk.stored_bytes:
+            raise ArchiveDamaged(chunk.name, f"it is not {chunk.stored_bytes} bytes long")
+        if hashlib.sha256(sealed).hexdigest() != chunk.sha256:
+            raise ArchiveDamaged(chunk.name, "its SHA-256 is not the manifest's")
+        plain = unpack(chunk.name, self.seal.open(chunk.name, sealed), chunk.plain_bytes)
+        if len(plain) != chunk.plain_bytes:
+            raise ArchiveDamaged(chunk.name, f"it does not decompress to {chunk.plain_bytes} bytes")
+        if not plain.endswith(b"\n"):
+            raise ArchiveDamaged(chunk.name, "its last line has no end")
+        lines = plain[:-1].split(b"\n")
+        if len(lines) != chunk.records:
+            raise ArchiveDamaged(chunk.name, f"it does not have {chunk.records} records")
+        return lines
+
+
+def open_archive(
+    objects: ArchiveObjects, keys: ArchiveKeys, name: ArchiveName, digest: str | None = None
+) -> Archive:
+    """The archive, if it is whole. `digest` is the manifest's, as its writer was told it."""
+    head = load_object(objects, name, HEAD, HEAD_LIMIT)
+    seal = make_seal(name, keys.open(name, head))
+    sealed = load_object(objects, name, MANIFEST, MANIFEST_LIMIT)
+    if digest and not hmac.compare_digest(hashlib.sha256(sealed).hexdigest(), digest):
+        raise ArchiveDamaged(MANIFEST, "its SHA-256 is not what the backup recorded")
+    return Archive(objects, seal, name, read_manifest(name, seal, sealed))
+
+
+def list_archives(objects: ArchiveObjects, system_id: str | None = None) -> Iterator[ArchiveName]:
+    """All that have a manifest, by their names alone."""
+    prefix = f"{ROOT}{system_id}/" if system_id else ROOT
+    return filter(None, map(parse_manifest_key, objects.list(prefix)))
+
+
+def read_manifest(name: ArchiveName, seal: Seal, sealed: bytes) -> Manifest:
+    plain = unpack(MANIFEST, seal.open(MANIFEST, sealed), MANIFEST_LIMIT)
+    try:
+        manifest = Manifest.model_validate_json(plain, strict=True)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        place = ".".join(map(str, fault["loc"]))
+        raise ArchiveDamaged(MANIFEST, f"{place or 'it'}: {fault['msg']}") from None
+    if (manifest.format, manifest.version) != (FORMAT, VERSION):
+        raise ArchiveDamaged(MANIFEST, f"it is {manifest.format} version {manifest.version}")
+    if (manifest.system_id, manifest.backup_id) != name:
+        raise ArchiveDamaged(MANIFEST, "it is another archive's")
+    return manifest
+
+
+def load_object(objects: ArchiveObjects, archive: ArchiveName, name: str, limit: int) -> bytes:
+    content = objects.get(archive.locate(name), limit)
+    if content is None:
+        raise ArchiveDamaged(name, "it is missing")
+    return content
+
+
+def unpack(name: str, content: bytes, limit: int) -> bytes:
+    try:
+        return decompress(content, limit)
+    except NotCompressed as error:
+        raise ArchiveDamaged(name, str(error)) from None
+
+
+def check_line(chunk: ChunkRef, line: bytes) -> None:
+    try:
+        decode_record(line, chunk.part)
+    except RecordInvalid as error:
+        raise ArchiveDamaged(chunk.name, str(error)) from None
