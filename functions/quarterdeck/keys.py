@@ -12,6 +12,8 @@ from quarterdeck.names import format_time
 
 REGISTRY_SHARDS = 8
 LEASE_SHARDS = 4
+MEMORY_SHARDS = 4
+MEMORIES = ("MEMORY", "KNOWLEDGE")
 DEPLOYMENT_PREFIX = "DEPLOYMENT#"
 QUEUE_PREFIX = "QUEUE#"
 LATER_PREFIX = "LATER#"
@@ -181,6 +183,28 @@ class Scope(NamedTuple):
     def bucket_key(self, crew: str, moment: datetime) -> Key:
         return Key(f"{self.prefix}#METRICS#{crew}", f"{moment:%Y-%m-%dT%H:%M}")
 
+    def place(self, pk: str, sk: str) -> Key:
+        """Of a record of an archive, whose `pk` knows no scope."""
+        return Key(f"{self.prefix}{pk}", sk)
+
+    def place_blob(self, pk: str, sk: str) -> str:
+        """Where the document of a restored item is kept, if it is long."""
+        kind, *names = pk.removeprefix("#").split("#")
+        if kind == "TASK":
+            return f"{self.blob_prefix}/{names[0]}/{sk.lower()}.json"
+        crew, *rest = names
+        owner = f"{self.system_id}@{self.generation}"
+        return f"blobs/memories/{owner}/{crew}/{'-'.join([kind.lower(), *rest, sk])}.txt"
+
+    def list_partitions(self, crew: str) -> list[str]:
+        """All that hold a crew's data; its tasks' are not among them."""
+        logs = [f"#{kind}#{crew}#{n}" for kind in MEMORIES for n in range(MEMORY_SHARDS)]
+        return [f"{self.prefix}{pk}" for pk in (f"#CREW#{crew}", f"#METRICS#{crew}", *logs)]
+
+    @property
+    def alerts_partition(self) -> str:
+        return f"{self.prefix}#ALERTS"
+
     def by_time(self, task_id: str, created: datetime) -> dict[str, str]:
         """The keys of a task's STATE in the index `tasks-by-time`."""
         moment = f"{format_time(created)}#{task_id}"
@@ -257,6 +281,22 @@ def parse_task_key(pk: str) -> TaskKey:
     system, task_id = pk.removeprefix("SYS#").split("#TASK#")
     system_id, generation = system.split("@")
     return TaskKey(Scope(system_id, int(generation)), task_id)
+
+
+def name_task(pk: str) -> str | None:
+    """Of a record's `#TASK#<task_id>`; None if it is the key of something else."""
+    return pk.removeprefix("#TASK#") if pk.startswith("#TASK#") else None
+
+
+def name_crew(pk: str) -> str | None:
+    """Of a record's `#CREW#<crew>`, `#METRICS#<crew>`, `#MEMORY#<crew>#<shard>`; or None."""
+    kind, *names = pk.removeprefix("#").split("#")
+    return names[0] if kind in {"CREW", "METRICS", *MEMORIES} else None
+
+
+def name_version(sk: str) -> int | None:
+    """Of `VERSION#<n>`; None if it is the key of something else."""
+    return int(sk.removeprefix("VERSION#")) if sk.startswith("VERSION#") else None
 
 
 class Call(NamedTuple):
