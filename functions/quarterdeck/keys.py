@@ -26,6 +26,9 @@ VERIFY_PREFIX = "VERIFY#"
 RESTORE_PREFIX = "RESTORE#"
 JOB_PREFIXES = (BACKUP_PREFIX, VERIFY_PREFIX, RESTORE_PREFIX)
 CHUNK_PREFIX = "CHUNK#"
+CREWS_PREFIX = "CREWS#"
+LAST = "~"
+"""After every `sk`."""
 
 
 class Index(NamedTuple):
@@ -44,6 +47,8 @@ EVERY_SYSTEM = "SYSTEMS"
 EVERY_ACTIVE = "ACTIVE"
 EVERY_KEY = "KEYS"
 """The partition that lists the API keys."""
+EVERY_BACKED_UP = "BACKED_UP"
+"""The partition that lists the systems with backups, deleted ones included."""
 
 
 class Key(NamedTuple):
@@ -68,7 +73,7 @@ def deployment_key(system_id: str, number: int) -> Key:
 
 
 def crew_version_key(system_id: str, version: int, crew: str) -> Key:
-    return Key(f"SYS#{system_id}", f"CREWS#{version:06}#{crew}")
+    return Key(f"SYS#{system_id}", f"{CREWS_PREFIX}{version:06}#{crew}")
 
 
 def plan_key(system_id: str, version: int) -> Key:
@@ -97,9 +102,13 @@ def restore_key(system_id: str, restore_id: str) -> Key:
     return Key(f"SYS#{system_id}", f"{RESTORE_PREFIX}{restore_id}")
 
 
-def chunk_key(system_id: str, backup_id: str, number: int) -> Key:
-    """What a running backup has written so far."""
-    return Key(f"SYS#{system_id}#BACKUP#{backup_id}", f"{CHUNK_PREFIX}{number:06}")
+def backed_up_key(system_id: str) -> Key:
+    return Key(EVERY_BACKED_UP, system_id)
+
+
+def chunk_key(system_id: str, backup_id: str, part: str, number: int) -> Key:
+    """Of what a running backup has written so far."""
+    return Key(f"SYS#{system_id}#BACKUP#{backup_id}", f"{CHUNK_PREFIX}{part}#{number:06}")
 
 
 def activity_partition(slot: datetime) -> str:
@@ -132,6 +141,10 @@ class Scope(NamedTuple):
     def prefix(self) -> str:
         return f"SYS#{self.system_id}@{self.generation}"
 
+    def strip(self, pk: str) -> str:
+        """What follows the prefix, the same in every system; empty for the system's own."""
+        return pk.removeprefix(self.prefix).removeprefix(system_key(self.system_id).pk)
+
     @property
     def blob_prefix(self) -> str:
         return f"blobs/tasks/{self.system_id}@{self.generation}"
@@ -143,8 +156,10 @@ class Scope(NamedTuple):
         return Key(f"{self.prefix}#CREW#{crew}", f"{QUEUE_PREFIX}{rank}#{task_id}")
 
     def registry_key(self, task_id: str, created: datetime) -> Key:
-        shard = find_shard(task_id, REGISTRY_SHARDS)
-        return Key(f"{self.prefix}#TASKS#{created:%Y-%m-%d}#{shard}", task_id)
+        return Key(self.registry_partition(created, find_shard(task_id, REGISTRY_SHARDS)), task_id)
+
+    def registry_partition(self, created: datetime, shard: int) -> str:
+        return f"{self.prefix}#TASKS#{created:%Y-%m-%d}#{shard}"
 
     def state_key(self, task_id: str) -> Key:
         return Key(f"{self.prefix}#TASK#{task_id}", "STATE")
@@ -178,8 +193,11 @@ class Scope(NamedTuple):
     def alert_history_key(self, moment: str, entry_id: str) -> Key:
         return Key(f"{self.prefix}#ALERTS", f"{HISTORY_PREFIX}{moment}#{entry_id}")
 
+    def bucket_partition(self, crew: str) -> str:
+        return f"{self.prefix}#METRICS#{crew}"
+
     def bucket_key(self, crew: str, moment: datetime) -> Key:
-        return Key(f"{self.prefix}#METRICS#{crew}", f"{moment:%Y-%m-%dT%H:%M}")
+        return Key(self.bucket_partition(crew), f"{moment:%Y-%m-%dT%H:%M}")
 
     def by_time(self, task_id: str, created: datetime) -> dict[str, str]:
         """The keys of a task's STATE in the index `tasks-by-time`."""
@@ -188,6 +206,8 @@ class Scope(NamedTuple):
 
 
 LEASE_KEYS = (LEASES.partition, LEASES.order)
+INDEX_KEYS = (*LEASE_KEYS, TASKS_BY_TIME.partition, TASKS_BY_TIME.order)
+"""What an item of a system's data has for the sake of an index."""
 
 
 def list_system(system_id: str, created: str) -> dict[str, str]:
@@ -270,6 +290,11 @@ class Call(NamedTuple):
 def parse_call_key(sk: str) -> Call:
     digest, occurrence = sk.removeprefix(CALL_PREFIX).removesuffix(STARTED).split("#")
     return Call(digest, int(occurrence), sk.endswith(STARTED))
+
+
+def parse_crew_version_key(sk: str) -> str:
+    """The crew of `CREWS#<version>#<crew>`."""
+    return sk.split("#")[2]
 
 
 def parse_alert_key(sk: str) -> tuple[str | None, str]:
