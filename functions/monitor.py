@@ -26,6 +26,8 @@ from quarterdeck.tasks.upkeep import Upkeep
 from quarterdeck.tooling.manifest import list_tools
 from quarterdeck.vault import SecretReader
 
+AT_ONCE = 8
+"""Systems: their turns are waiting for DynamoDB most of the time."""
 RESERVE_SECONDS = 8.0
 """Of an invocation, for the checks of each 15 minutes and what is in flight."""
 
@@ -57,7 +59,7 @@ def load_watch() -> Watch:
         settings.event_bus_name,
     )
     return Watch(
-        Upkeep(table, blobs, tasks, read_clock),
+        Upkeep(table, blobs, tasks, read_clock, AT_ONCE),
         SystemUpkeep(systems, health, alerts, deployments, read_clock),
         Round(
             systems,
@@ -66,6 +68,7 @@ def load_watch() -> Watch:
             AlertCheck(alerts, announcer, settings.environment),
             emit_metrics,
             settings.environment,
+            AT_ONCE,
         ),
     )
 
