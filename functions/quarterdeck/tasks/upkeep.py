@@ -1,5 +1,6 @@
 """What the monitor does each minute for tasks: reaps, sends again, and admits."""
 
+import math
 import random
 from collections.abc import Callable, Iterable
 from datetime import datetime
@@ -96,12 +97,19 @@ class Upkeep:
         document = store_outcome(self.blobs, scope, state, outcome)
         self.table.write(*bury_task(scope, state, outcome, document, self.clock()))
 
-    def admit_everywhere(self) -> int:
-        """Admits for each crew of the marked systems; one that fails keeps no other from it."""
+    def admit_everywhere(self, left: Callable[[], float] = lambda: math.inf) -> int:
+        """Admits for each crew of the marked systems; one that fails keeps no other from it.
+
+        `left`: seconds, after which the rest is left to the next minute.
+        """
         now = self.clock()
         active = list(self.active.list_marked(now))
         random.shuffle(active)  # A run that is cut short leaves out others than the last one did.
-        admitted = sum(map_abreast(self._admit, active, self.at_once))
+
+        def take_turn(system_id: str) -> int:
+            return self._admit(system_id) if left() > 0 else 0
+
+        admitted = sum(map_abreast(take_turn, active, self.at_once))
         self.active.note_look(now)
         return admitted
 
