@@ -6,14 +6,13 @@ The only module that spells a key.
 import zlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from quarterdeck.names import format_time
 
 REGISTRY_SHARDS = 8
 LEASE_SHARDS = 4
 MEMORY_SHARDS = 4
-MEMORIES = ("MEMORY", "KNOWLEDGE")
 DEPLOYMENT_PREFIX = "DEPLOYMENT#"
 QUEUE_PREFIX = "QUEUE#"
 LATER_PREFIX = "LATER#"
@@ -28,6 +27,9 @@ VERIFY_PREFIX = "VERIFY#"
 RESTORE_PREFIX = "RESTORE#"
 JOB_PREFIXES = (BACKUP_PREFIX, VERIFY_PREFIX, RESTORE_PREFIX)
 CHUNK_PREFIX = "CHUNK#"
+CREWS_PREFIX = "CREWS#"
+LAST = "~"
+"""After every `sk`."""
 
 
 class Index(NamedTuple):
@@ -46,6 +48,8 @@ EVERY_SYSTEM = "SYSTEMS"
 EVERY_ACTIVE = "ACTIVE"
 EVERY_KEY = "KEYS"
 """The partition that lists the API keys."""
+EVERY_BACKED_UP = "BACKED_UP"
+"""The partition that lists the systems with backups, deleted ones included."""
 
 
 class Key(NamedTuple):
@@ -70,7 +74,7 @@ def deployment_key(system_id: str, number: int) -> Key:
 
 
 def crew_version_key(system_id: str, version: int, crew: str) -> Key:
-    return Key(f"SYS#{system_id}", f"CREWS#{version:06}#{crew}")
+    return Key(f"SYS#{system_id}", f"{CREWS_PREFIX}{version:06}#{crew}")
 
 
 def plan_key(system_id: str, version: int) -> Key:
@@ -99,9 +103,13 @@ def restore_key(system_id: str, restore_id: str) -> Key:
     return Key(f"SYS#{system_id}", f"{RESTORE_PREFIX}{restore_id}")
 
 
-def chunk_key(system_id: str, backup_id: str, number: int) -> Key:
-    """What a running backup has written so far."""
-    return Key(f"SYS#{system_id}#BACKUP#{backup_id}", f"{CHUNK_PREFIX}{number:06}")
+def backed_up_key(system_id: str) -> Key:
+    return Key(EVERY_BACKED_UP, system_id)
+
+
+def chunk_key(system_id: str, backup_id: str, part: str, number: int) -> Key:
+    """Of what a running backup has written so far."""
+    return Key(f"SYS#{system_id}#BACKUP#{backup_id}", f"{CHUNK_PREFIX}{part}#{number:06}")
 
 
 def activity_partition(slot: datetime) -> str:
@@ -124,6 +132,11 @@ def key_entry(key_id: str) -> Key:
     return Key(EVERY_KEY, key_id)
 
 
+type Collection = Literal["MEMORY", "KNOWLEDGE"]
+"""What a crew has learned, and what it was given."""
+COLLECTIONS: tuple[Collection, ...] = ("MEMORY", "KNOWLEDGE")
+
+
 class Scope(NamedTuple):
     """One generation of a system's data: what a restore writes anew."""
 
@@ -133,6 +146,10 @@ class Scope(NamedTuple):
     @property
     def prefix(self) -> str:
         return f"SYS#{self.system_id}@{self.generation}"
+
+    def strip(self, pk: str) -> str:
+        """What follows the prefix, the same in every system; empty for the system's own."""
+        return pk.removeprefix(self.prefix).removeprefix(system_key(self.system_id).pk)
 
     @property
     def blob_prefix(self) -> str:
@@ -145,8 +162,10 @@ class Scope(NamedTuple):
         return Key(f"{self.prefix}#CREW#{crew}", f"{QUEUE_PREFIX}{rank}#{task_id}")
 
     def registry_key(self, task_id: str, created: datetime) -> Key:
-        shard = find_shard(task_id, REGISTRY_SHARDS)
-        return Key(f"{self.prefix}#TASKS#{created:%Y-%m-%d}#{shard}", task_id)
+        return Key(self.registry_partition(created, find_shard(task_id, REGISTRY_SHARDS)), task_id)
+
+    def registry_partition(self, created: datetime, shard: int) -> str:
+        return f"{self.prefix}#TASKS#{created:%Y-%m-%d}#{shard}"
 
     def state_key(self, task_id: str) -> Key:
         return Key(f"{self.prefix}#TASK#{task_id}", "STATE")
@@ -180,8 +199,20 @@ class Scope(NamedTuple):
     def alert_history_key(self, moment: str, entry_id: str) -> Key:
         return Key(f"{self.prefix}#ALERTS", f"{HISTORY_PREFIX}{moment}#{entry_id}")
 
+    def bucket_partition(self, crew: str) -> str:
+        return f"{self.prefix}#METRICS#{crew}"
+
     def bucket_key(self, crew: str, moment: datetime) -> Key:
-        return Key(f"{self.prefix}#METRICS#{crew}", f"{moment:%Y-%m-%dT%H:%M}")
+        return Key(self.bucket_partition(crew), f"{moment:%Y-%m-%dT%H:%M}")
+
+    def memory_partition(self, crew: str, shard: int, collection: Collection) -> str:
+        return f"{self.prefix}#{collection}#{crew}#{shard}"
+
+    def memory_key(self, crew: str, shard: int, number: int, collection: Collection) -> Key:
+        return Key(self.memory_partition(crew, shard, collection), f"{number:012}")
+
+    def memory_blob(self, crew: str, name: str) -> str:
+        return f"blobs/memories/{self.system_id}@{self.generation}/{crew}/{name}"
 
     def place(self, pk: str, sk: str) -> Key:
         """Of a record of an archive, whose `pk` knows no scope."""
@@ -193,13 +224,16 @@ class Scope(NamedTuple):
         if kind == "TASK":
             return f"{self.blob_prefix}/{names[0]}/{sk.lower()}.json"
         crew, *rest = names
-        owner = f"{self.system_id}@{self.generation}"
-        return f"blobs/memories/{owner}/{crew}/{'-'.join([kind.lower(), *rest, sk])}.txt"
+        return self.memory_blob(crew, f"{'-'.join([kind.lower(), *rest, sk])}.txt")
 
     def list_partitions(self, crew: str) -> list[str]:
         """All that hold a crew's data; its tasks' are not among them."""
-        logs = [f"#{kind}#{crew}#{n}" for kind in MEMORIES for n in range(MEMORY_SHARDS)]
-        return [f"{self.prefix}{pk}" for pk in (f"#CREW#{crew}", f"#METRICS#{crew}", *logs)]
+        logs = [
+            self.memory_partition(crew, shard, collection)
+            for collection in COLLECTIONS
+            for shard in range(MEMORY_SHARDS)
+        ]
+        return [self.crew_key(crew).pk, self.bucket_partition(crew), *logs]
 
     @property
     def alerts_partition(self) -> str:
@@ -212,6 +246,8 @@ class Scope(NamedTuple):
 
 
 LEASE_KEYS = (LEASES.partition, LEASES.order)
+INDEX_KEYS = (*LEASE_KEYS, TASKS_BY_TIME.partition, TASKS_BY_TIME.order)
+"""What an item of a system's data has for the sake of an index."""
 
 
 def list_system(system_id: str, created: str) -> dict[str, str]:
@@ -291,7 +327,12 @@ def name_task(pk: str) -> str | None:
 def name_crew(pk: str) -> str | None:
     """Of a record's `#CREW#<crew>`, `#METRICS#<crew>`, `#MEMORY#<crew>#<shard>`; or None."""
     kind, *names = pk.removeprefix("#").split("#")
-    return names[0] if kind in {"CREW", "METRICS", *MEMORIES} else None
+    return names[0] if kind in {"CREW", "METRICS", *COLLECTIONS} else None
+
+
+def lists_tasks(pk: str) -> bool:
+    """Whether it is a partition of the registry of tasks."""
+    return "#TASKS#" in pk
 
 
 def name_version(sk: str) -> int | None:
@@ -312,6 +353,11 @@ def parse_call_key(sk: str) -> Call:
     return Call(digest, int(occurrence), sk.endswith(STARTED))
 
 
+def parse_crew_version_key(sk: str) -> str:
+    """The crew of `CREWS#<version>#<crew>`."""
+    return sk.split("#")[2]
+
+
 def parse_alert_key(sk: str) -> tuple[str | None, str]:
     """Crew and metric of `METRIC#<crew>#<metric>`; no crew for the whole system."""
     crew, metric = sk.removeprefix(ALERT_PREFIX).split("#")
@@ -321,6 +367,15 @@ def parse_alert_key(sk: str) -> tuple[str | None, str]:
 def parse_bucket_key(sk: str) -> datetime:
     """The minute that a metric bucket counts."""
     return datetime.fromisoformat(sk).replace(tzinfo=UTC)
+
+
+def parse_memory_key(sk: str) -> int:
+    """The number of an entry in its shard's log."""
+    return int(sk)
+
+
+def memory_shard(record_id: str) -> int:
+    return find_shard(record_id, MEMORY_SHARDS)
 
 
 def parse_decision_key(sk: str) -> str:

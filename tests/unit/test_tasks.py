@@ -314,6 +314,7 @@ def test_the_monitor_admits_what_nobody_admitted(
 ) -> None:
     for _ in range(3):
         submit()
+    assert upkeep.admit_everywhere(lambda: 0) == 0
     assert upkeep.admit_everywhere() == 2
     assert upkeep.admit_everywhere() == 0
 

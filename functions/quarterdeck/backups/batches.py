@@ -27,6 +27,7 @@ class Batch:
         self.size = 0
         self._done: dict[str, Any] = {}
         self._items = hold.job.items.get(part, 0)
+        self._crews = list(hold.job.crews)
 
     @property
     def is_full(self) -> bool:
@@ -39,14 +40,19 @@ class Batch:
         self.puts.append(put)
         self.size += size
 
-    def end_unit(self, after: Place, counts: Mapping[str, int], items: int) -> None:
+    def end_unit(
+        self, after: Place, counts: Mapping[str, int], items: int, crew: str | None
+    ) -> None:
         """What was added so far is whole up to `after`; `counts` are added to the record's."""
         self._items += items
+        if crew is not None and crew not in self._crews:
+            self._crews.append(crew)
         for name, number in counts.items():
             known = self._done.get(name, getattr(self.hold.job, name))
             self._done[name] = known + number
         self._done |= {
             "place": after.model_dump(),
+            "crews": list(self._crews),
             "items": {**self.hold.job.items, self.part: self._items},
         }
 
@@ -68,5 +74,3 @@ def measure(value: Any) -> int:
         case list() | tuple():
             return sum(1 + measure(each) for each in value)
     return 21
-
-

@@ -19,7 +19,9 @@ def find_difference(
         if there is None:
             if not is_expired(item, now):
                 return f"{describe(key)} is missing"
-        elif changed := sorted(n for n in item.keys() | there.keys() if item.get(n) != there.get(n)):
+        elif changed := sorted(
+            n for n in item.keys() | there.keys() if item.get(n) != there.get(n)
+        ):
             return f"{describe(key)} is not as it was backed up: {', '.join(changed)}"
     return None
 

@@ -83,9 +83,10 @@ class Work[J: Job](Protocol):
         """Ends the job as failed."""
 
 
-def make_job_item(job: Job, now: datetime) -> dict[str, Any]:
-    """Of a job whose message is sent next; the monitor sends it again if nobody takes it."""
-    return job.model_dump(exclude_none=True) | lease_index(job.job_id, now + PICK_UP)
+def make_job_item(job: Job, now: datetime, delay_s: int = 0) -> dict[str, Any]:
+    """Of a job whose message comes after `delay_s`; if nobody takes it, the monitor sends it."""
+    due = now + timedelta(seconds=delay_s) + PICK_UP
+    return job.model_dump(exclude_none=True) | lease_index(job.job_id, due)
 
 
 def claim_job[J: Job](

@@ -4,17 +4,17 @@ from typing import Literal
 
 from pydantic import Field
 
+from quarterdeck.backups.archive.layout import ArchiveName, Part
 from quarterdeck.keys import Key, Scope, backup_key, restore_key, verify_key
 from quarterdeck.systems.records import BackupPlan, Record
 
-Part = Literal["crew_configurations", "agent_memories", "task_histories", "system_metrics"]
-PARTS: tuple[Part, ...] = (
+ORDER: tuple[Part, ...] = (
     "task_histories",
     "agent_memories",
     "system_metrics",
     "crew_configurations",
 )
-"""In the order that they are backed up in: the configurations last, for tasks say which."""
+"""The parts as they are backed up: the configurations last, for tasks say which."""
 
 JobKind = Literal["backup", "verify", "restore_test", "restore"]
 JobStatus = Literal["running", "completed", "failed"]
@@ -63,21 +63,17 @@ class Cursor(Record):
 
 
 class BackupProgress(Record):
-    """`part`: the one that is next; None once all are written. `number`: of the next chunk."""
+    """`part`: the one that is read now; None once all are. `chunks`: of each part."""
 
-    part: Part | None = PARTS[0]
+    part: Part | None = ORDER[0]
     cursor: Cursor | None = None
-    number: int = 0
-    items: dict[Part, int] = Field(default_factory=dict)
-    """How many records are in the archive."""
-    chunks: int = 0
-    bytes_read: int = 0
-    """Of the records' lines."""
-    bytes_stored: int = 0
+    chunks: dict[Part, int] = Field(default_factory=dict)
+    records: dict[Part, int] = Field(default_factory=dict)
+    plain_bytes: int = 0
+    stored_bytes: int = 0
     versions: tuple[int, ...] = ()
     """Of the configurations that tasks in the archive refer to."""
-    verified: int = 0
-    """Chunks that were read back."""
+    verified_chunks: int = 0
 
 
 class Backup(Job):
@@ -88,24 +84,32 @@ class Backup(Job):
 
     kind: Literal["backup"] = "backup"
     origin: Origin
+    system_name: str
+    system_created_at: str
     generation: int
     version: int
     """Of the configuration that was current."""
     plan: BackupPlan
     expires: str
     progress: BackupProgress = BackupProgress()
+    manifest_digest: str | None = None
+    """Of the object that makes the archive whole, once it is written."""
     size: int | None = None
-    """Bytes that it takes, once it is completed."""
+    """Of what is stored, in bytes."""
     verified_at: str | None = None
     """When every chunk was last found as it was written."""
     restore_proven_at: str | None = None
-    """When a restore of it was last found to be what was backed up."""
+    """When what was restored from it was last found to be what was backed up."""
     damage: str | None = None
     """What a verification found wrong with it: it is good for nothing any more."""
 
     @property
     def backup_id(self) -> str:
         return self.job_id
+
+    @property
+    def archive(self) -> ArchiveName:
+        return ArchiveName(self.system_id, self.job_id)
 
     @property
     def scope(self) -> Scope:

@@ -7,7 +7,7 @@ from quarterdeck.backups.archive.layout import PARTS, Part
 from quarterdeck.backups.job import make_job_item
 from quarterdeck.backups.records import Backup
 from quarterdeck.backups.restores import Restore
-from quarterdeck.backups.store import JOB_DAYS, BackupStore, runs_already, same_value
+from quarterdeck.backups.store import JOB_DAYS, BackupStore, runs_already
 from quarterdeck.errors import Conflict, FieldError, InvalidInput
 from quarterdeck.keys import system_key
 from quarterdeck.names import Name, format_time, generate_id, generate_timed_id
@@ -69,7 +69,7 @@ def begin_restore(
         }
     )
     closed = {"state": "restoring", "restoring": restore.job_id, "updated_at": format_time(now)}
-    unchanged = [Equals("state", system.state), Unset("deploying")]
+    unchanged: list[Condition] = [Equals("state", system.state), Unset("deploying")]
     write_begin(systems, system, restore, closed, unchanged, now)
     return restore
 
@@ -103,6 +103,7 @@ def write_begin(
     now: datetime,
 ) -> None:
     """The job, with a generation that no other job has."""
+    latest = system.latest_generation
     taken = Update(
         system_key(system.system_id),
         {**changes, "latest_generation": restore.generation},
@@ -110,7 +111,7 @@ def write_begin(
         conditions=[
             *conditions,
             Equals("generation", system.generation),
-            same_value("latest_generation", system.latest_generation),
+            Equals("latest_generation", latest) if latest else Unset("latest_generation"),
         ],
     )
     try:

@@ -7,6 +7,7 @@ import pytest
 
 from quarterdeck.http.services import Services
 from quarterdeck.keys import system_key
+from quarterdeck.leases import list_due
 from quarterdeck.names import read_clock
 from quarterdeck.systems.records import System
 from quarterdeck.table import Update
@@ -137,7 +138,10 @@ def test_the_monitor_leaves_its_tasks_alone(services: Services, system: System, 
     before = [item for item in read_items() if "#" in item["pk"]["S"] and "@" in item["pk"]["S"]]
 
     def act() -> int:
-        return sum(upkeep.settle_due().values()) + upkeep.admit_everywhere()
+        return (
+            sum(upkeep.settle_due(list_due(services.table, read_clock() + later)).values())
+            + upkeep.admit_everywhere()
+        )
 
     assert act() == 0
     assert not queue.messages
