@@ -16,7 +16,9 @@ from quarterdeck.keys import (
     CREWS_PREFIX,
     INDEX_KEYS,
     LAST,
+    MEMORY_SHARDS,
     REGISTRY_SHARDS,
+    Collection,
     Key,
     parse_crew_version_key,
     version_key,
@@ -33,6 +35,7 @@ DAY = timedelta(days=1)
 READS = 5
 CONFIGURATION = {"pk", "sk", "document", "created_at", "capacity"}
 """What is kept of versions and crews: the rest is of this moment."""
+COLLECTIONS: tuple[Collection, ...] = ("MEMORY", "KNOWLEDGE")
 LEFT_OUT = {"pk", "sk", "claimed_by", *INDEX_KEYS}
 
 
@@ -127,7 +130,12 @@ class Collector:
         ]
 
     def _list_memories(self) -> list[str]:
-        return []
+        return [
+            self.scope.memory_partition(crew, shard, collection)
+            for crew in self._list_crews()
+            for collection in COLLECTIONS
+            for shard in range(MEMORY_SHARDS)
+        ]
 
     def _list_metrics(self) -> list[str]:
         return [self.scope.bucket_partition(crew) for crew in self._list_crews()]

@@ -9,7 +9,7 @@ from quarterdeck.errors import NotFound
 from quarterdeck.keys import backed_up_key
 from quarterdeck.observability import logger
 from quarterdeck.systems.store import SystemStore
-from quarterdeck.table import Delete
+from quarterdeck.table import Delete, Present, Update
 
 
 def prune_backups(
@@ -21,7 +21,9 @@ def prune_backups(
     known = list(backups.list_all(system_id))
     expired = list_expired(known, now, in_use, keep_last=not deleted)
     for backup in expired:
-        # The record goes last: an invocation that is stopped here is followed by another.
+        # The record goes last: an invocation that is stopped is followed by another.
+        gone = {"damage": "its time is over: it is being removed"}
+        systems.table.write(Update(backup.key, gone, {}, conditions=[Present()]))
         archives.remove(backup)
         backups.remove(backup)
         logger.info("Removed a backup", system_id=system_id, backup_id=backup.backup_id)
