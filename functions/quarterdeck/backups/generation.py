@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from quarterdeck.backups.archive.records import Record
 from quarterdeck.keys import LEASE_KEYS, TASKS_BY_TIME, Key, Scope, name_crew, name_task
 from quarterdeck.names import format_time, parse_time
-from quarterdeck.table import Item, unmarshal_item
+from quarterdeck.table import Item, marshal_item, unmarshal_item
 from quarterdeck.tasks.outcome import Outcome, TaskError, summarize_outcome
 from quarterdeck.tasks.states import TERMINAL
 from quarterdeck.tasks.transitions import TASK_DAYS
@@ -118,7 +118,8 @@ def interrupt_task(state: Item, now: datetime) -> tuple[Item, Item]:
         "document": {"text": outcome.model_dump_json()},
         "summary": summarize_outcome(outcome),
     }
-    return state | ended | expiry, end | expiry
+    # As it is read back: the table knows no tuples.
+    return state | ended | expiry, unmarshal_item(marshal_item(end | expiry))
 
 
 def strip_item(record: Record) -> Item:

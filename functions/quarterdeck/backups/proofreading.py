@@ -80,7 +80,8 @@ class Proofreader:
             else:
                 items = list(self.table.query(pk, some[0].sk, up_to=some[-1].sk))
             for item in items:
-                found[Key(item.pop("pk"), item.pop("sk"))] = self._load_document(item)
+                key = Key(item.pop("pk"), item.pop("sk"))
+                found[key] = self._load_document(item)
         return found
 
     def _load_document(self, item: Item) -> Item:

@@ -13,7 +13,7 @@ from quarterdeck.backups.job import Hold, JobFailed
 from quarterdeck.backups.proofreading import Proofreader
 from quarterdeck.backups.records import Backup, JobStatus
 from quarterdeck.backups.removal import Removal
-from quarterdeck.backups.restores import Phase, Place, Restore, plan_stages
+from quarterdeck.backups.restores import Phase, Place, Restore, Stage, plan_stages
 from quarterdeck.backups.rewriting import Erase, Rewriter
 from quarterdeck.backups.sources import Sources
 from quarterdeck.backups.store import BackupStore
@@ -32,6 +32,8 @@ LOOK_SECONDS = 15
 """Until it is looked again whether the safety backup has ended."""
 type FindErased = Callable[[str], Erase]
 """What was erased of a system."""
+type Left = Callable[[], float]
+"""Seconds of the invocation."""
 
 
 class RestoreWork:
@@ -54,7 +56,7 @@ class RestoreWork:
         self.find_erased = find_erased
         self.frequency = frequency
 
-    def carry_on(self, hold: Hold[Restore], left: Callable[[], float]) -> bool:
+    def carry_on(self, hold: Hold[Restore], left: Left) -> bool:
         sources = Sources(self.backups, self.archives, hold.job)
         while True:
             phase = hold.job.phase
@@ -136,28 +138,22 @@ class RestoreWork:
         hold.advance(begin_phase("writing"))
         return 0
 
-    def _write(self, hold: Hold[Restore], sources: Sources, left: Callable[[], float]) -> bool:
+    def _write(self, hold: Hold[Restore], sources: Sources, left: Left) -> bool:
         erase = self.find_erased(hold.job.system_id)
         writer = Rewriter(self.table, self.systems.blobs, hold, sources, erase)
-        stages = plan_stages(hold.job)
-        while hold.job.stage < len(stages):
-            if not writer.write(stages[hold.job.stage], left):
-                return False
-            hold.advance({"stage": hold.job.stage + 1, "place": Place().model_dump()})
+        if not take_stages(hold, writer.write, left):
+            return False
         if hold.job.dry_run:
             hold.end("completed", {"outcome": "checked"})
         else:
             hold.advance(begin_phase("comparing"))
         return True
 
-    def _compare(self, hold: Hold[Restore], sources: Sources, left: Callable[[], float]) -> bool:
+    def _compare(self, hold: Hold[Restore], sources: Sources, left: Left) -> bool:
         erase = self.find_erased(hold.job.system_id)
         reader = Proofreader(self.table, self.systems.blobs, hold, sources, erase)
-        stages = plan_stages(hold.job)
-        while hold.job.stage < len(stages):
-            if not reader.compare(stages[hold.job.stage], left):
-                return False
-            hold.advance({"stage": hold.job.stage + 1, "place": Place().model_dump()})
+        if not take_stages(hold, reader.compare, left):
+            return False
         hold.advance(begin_phase("swapping"))
         return True
 
@@ -168,7 +164,7 @@ class RestoreWork:
         mark_active(self.table, hold.job.target_id, hold.clock())
         logger.info("Restored", restore_id=hold.job.job_id, system_id=hold.job.target_id)
 
-    def _remove(self, hold: Hold[Restore], left: Callable[[], float]) -> bool:
+    def _remove(self, hold: Hold[Restore], left: Left) -> bool:
         job = hold.job
         removal = Removal(self.table, self.systems.blobs, hold)
         failed = job.outcome == "failed"
@@ -189,6 +185,16 @@ class RestoreWork:
         hold.advance({})
         hold.hand_on()
         self.queue.send(describe_job(hold.job), delay_s=seconds)
+
+
+def take_stages(hold: Hold[Restore], act: Callable[[Stage, Left], bool], left: Left) -> bool:
+    """Whether all are done, from the one that is next on; if not, the time is up."""
+    stages = plan_stages(hold.job)
+    while hold.job.stage < len(stages):
+        if not act(stages[hold.job.stage], left):
+            return False
+        hold.advance({"stage": hold.job.stage + 1, "place": Place().model_dump()})
+    return True
 
 
 def read_status(restore: Restore) -> JobStatus:
