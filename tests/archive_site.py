@@ -55,6 +55,19 @@ class ArchiveSite:
         """What the project never does: writes an object anew."""
         self.objects.client.put_object(Bucket=BUCKET, Key=key, Body=content)
 
+    def dump(self) -> dict[str, bytes]:
+        return {key: self.load(key) for key in self.objects.list("")}
+
+    def restore(self, contents: Mapping[str, bytes]) -> None:
+        """Makes the bucket what `dump` found."""
+        now = self.dump()
+        if now.keys() - contents.keys():
+            self.objects.delete("")
+            now = {}
+        for key in contents:
+            if now.get(key) != contents[key]:
+                self.replace(key, contents[key])
+
     def load(self, key: str) -> bytes:
         content = self.objects.get(key, 2**30)
         assert content is not None
