@@ -18,7 +18,5 @@ def archive_account() -> Iterator[ArchiveSite]:
 
 @pytest.fixture
 def site(archive_account: ArchiveSite) -> Iterator[ArchiveSite]:
-    """A site that is left as it was found."""
-    found = archive_account.dump()
     yield archive_account
-    archive_account.restore(found)
+    archive_account.objects.delete("")

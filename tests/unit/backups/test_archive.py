@@ -5,7 +5,7 @@ from itertools import chain
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quarterdeck.backups.archive.compression import NotCompressed, compress, decompress
@@ -169,6 +169,7 @@ def test_a_manifest_without_a_chunk_is_not_written(
     assert not list(list_archives(site.objects))
 
 
+@settings(max_examples=min(settings().max_examples, 1_000))
 @given(
     pk=st.text(),
     sk=st.text(),

@@ -14,12 +14,31 @@ from quarterdeck.backups.archive.reader import open_archive
 from quarterdeck.backups.archive.records import Record
 from quarterdeck.backups.archive.sealing import make_seal
 from quarterdeck.backups.archive.writer import begin_archive
-from tests.archive_site import SOURCE, STARTED_AT, ArchiveSite, make_keys, make_records
+from tests.archive_site import (
+    SOURCE,
+    STARTED_AT,
+    ArchiveSite,
+    MemoryObjects,
+    make_keys,
+    make_records,
+)
 
 DESK, OTHER = ArchiveName("desk", "b1"), ArchiveName("other", "b1")
 LATER = ArchiveName("desk", "b2")
 FIRST, SECOND = (f"task_histories/00000{number}-1.chunk" for number in (1, 2))
 STEP = 1 if os.environ.get("QUARTERDECK_PROVE") else 61
+
+
+class Desk(ArchiveSite):
+    """Archives of the same shape, in this process."""
+
+    objects: MemoryObjects
+
+    def load(self, key: str) -> bytes:
+        return self.objects.contents[key]
+
+    def replace(self, key: str, content: bytes) -> None:
+        self.objects.contents[key] = content
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["encrypted", "plain"])
@@ -28,8 +47,8 @@ def encrypted(request: pytest.FixtureRequest) -> bool:
 
 
 @pytest.fixture(scope="module")
-def written(archive_account: ArchiveSite, encrypted: bool) -> Iterator[None]:
-    """Archives of the same shape."""
+def written(archive_account: ArchiveSite, encrypted: bool) -> dict[str, bytes]:
+    objects = MemoryObjects()
     for name in (DESK, OTHER, LATER):
         chunks: dict[Part, list[Iterator[Record]]] = {
             "task_histories": [
@@ -38,14 +57,15 @@ def written(archive_account: ArchiveSite, encrypted: bool) -> Iterator[None]:
             ],
             "system_metrics": [make_records("system_metrics", 1)],
         }
-        archive_account.write(name, chunks, encrypted=encrypted)
-    yield
-    archive_account.restore({})
+        ArchiveSite(objects, archive_account.keys).write(name, chunks, encrypted=encrypted)
+    return objects.contents
 
 
 @pytest.fixture
-def desk(written: None, site: ArchiveSite) -> ArchiveSite:
-    return site
+def desk(archive_account: ArchiveSite, written: dict[str, bytes]) -> Desk:
+    objects = MemoryObjects()
+    objects.contents |= written
+    return Desk(objects, archive_account.keys)
 
 
 def find_damage(site: ArchiveSite, name: ArchiveName = DESK) -> list[tuple[str, str]]:
@@ -68,7 +88,7 @@ def name_damage(site: ArchiveSite) -> list[str]:
 
 
 @pytest.mark.parametrize("name", [HEAD, FIRST, "system_metrics/000001-1.chunk", MANIFEST])
-def test_a_changed_byte_is_found_in_its_object(desk: ArchiveSite, name: str) -> None:
+def test_a_changed_byte_is_found_in_its_object(desk: Desk, name: str) -> None:
     key = DESK.locate(name)
     content = desk.load(key)
     for place in range(0, len(content), STEP):
@@ -80,7 +100,7 @@ def test_a_changed_byte_is_found_in_its_object(desk: ArchiveSite, name: str) -> 
 
 
 @pytest.mark.parametrize("name", [HEAD, FIRST, MANIFEST])
-def test_a_cut_or_longer_object_is_found(desk: ArchiveSite, name: str) -> None:
+def test_a_cut_or_longer_object_is_found(desk: Desk, name: str) -> None:
     key = DESK.locate(name)
     content = desk.load(key)
     for length in range(0, len(content), STEP):
@@ -91,12 +111,12 @@ def test_a_cut_or_longer_object_is_found(desk: ArchiveSite, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [HEAD, FIRST, MANIFEST])
-def test_a_missing_object_is_found(desk: ArchiveSite, name: str) -> None:
-    desk.objects.client.delete_object(Bucket=desk.objects.bucket, Key=DESK.locate(name))
+def test_a_missing_object_is_found(desk: Desk, name: str) -> None:
+    del desk.objects.contents[DESK.locate(name)]
     assert find_damage(desk) == [(name, "it is missing")]
 
 
-def test_exchanged_chunks_are_found(desk: ArchiveSite) -> None:
+def test_exchanged_chunks_are_found(desk: Desk) -> None:
     contents = [desk.load(DESK.locate(name)) for name in (SECOND, FIRST)]
     for name, content in zip((FIRST, SECOND), contents, strict=True):
         desk.replace(DESK.locate(name), content)
@@ -105,29 +125,25 @@ def test_exchanged_chunks_are_found(desk: ArchiveSite) -> None:
 
 @pytest.mark.parametrize("source", [OTHER, LATER])
 @pytest.mark.parametrize("name", [HEAD, FIRST, MANIFEST])
-def test_an_object_of_another_archive_is_found(
-    desk: ArchiveSite, name: str, source: ArchiveName
-) -> None:
+def test_an_object_of_another_archive_is_found(desk: Desk, name: str, source: ArchiveName) -> None:
     desk.replace(DESK.locate(name), desk.load(source.locate(name)))
     assert name_damage(desk) == [name]
 
 
 @pytest.mark.parametrize("source", [OTHER, LATER])
-def test_an_archive_put_in_place_of_another_is_found(
-    desk: ArchiveSite, source: ArchiveName
-) -> None:
+def test_an_archive_put_in_place_of_another_is_found(desk: Desk, source: ArchiveName) -> None:
     for key in desk.objects.list(source.prefix):
         desk.replace(DESK.prefix + key.removeprefix(source.prefix), desk.load(key))
     assert name_damage(desk) == [HEAD]
 
 
-def test_another_kms_key_opens_nothing(desk: ArchiveSite) -> None:
+def test_another_kms_key_opens_nothing(desk: Desk) -> None:
     with pytest.raises(ArchiveDamaged, match="head: KMS does not open its key"):
         open_archive(desk.objects, make_keys(), DESK)
 
 
 @pytest.mark.parametrize("version", [0, 2])
-def test_another_version_of_the_format_is_refused_by_name(desk: ArchiveSite, version: int) -> None:
+def test_another_version_of_the_format_is_refused_by_name(desk: Desk, version: int) -> None:
     head = json.loads(desk.load(DESK.locate(HEAD))) | {"version": version}
     desk.replace(DESK.locate(HEAD), json.dumps(head, separators=(",", ":")).encode())
     [(name, rule)] = find_damage(desk)
@@ -135,14 +151,14 @@ def test_another_version_of_the_format_is_refused_by_name(desk: ArchiveSite, ver
     assert f"version {version}, and this reads quarterdeck-backup 1" in rule
 
 
-def test_encryption_cannot_be_changed_afterwards(desk: ArchiveSite, encrypted: bool) -> None:
+def test_encryption_cannot_be_changed_afterwards(desk: Desk, encrypted: bool) -> None:
     head = json.loads(desk.load(DESK.locate(HEAD)))
     head["encryption"] = "none" if encrypted else "aws-encryption-sdk"
     desk.replace(DESK.locate(HEAD), json.dumps(head, separators=(",", ":")).encode())
     assert name_damage(desk) == [HEAD]
 
 
-def test_a_manifest_by_one_without_the_key_is_refused(desk: ArchiveSite, encrypted: bool) -> None:
+def test_a_manifest_by_one_without_the_key_is_refused(desk: Desk, encrypted: bool) -> None:
     manifest = desk.open(DESK).manifest
     forged = manifest.model_copy(update={"started_at": "2026-11-22T02:00:00.000Z"})
     seal = make_seal(DESK, Opened(manifest.encryption, bytes(32)))
