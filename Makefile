@@ -59,5 +59,5 @@ format: install ## formats the code, and fixes what ruff can fix
 synth: install ## the templates of ENV=development, staging or production, in cdk.out/
 	@$(PYTHON) -m infra.local.synthesis $(ENV) cdk.out
 
-redrive: install ## puts dead letters back: ENV=staging QUEUE=tasks (or deployments)
+redrive: install ## puts dead letters back: ENV=staging QUEUE=tasks (deployments, backups)
 	@$(PYTHON) -m infra.redrive "$(ENV)" "$(or $(QUEUE),tasks)"

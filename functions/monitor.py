@@ -12,6 +12,7 @@ from quarterdeck.alerts.store import AlertStore
 from quarterdeck.blobs import BlobStore
 from quarterdeck.leases import list_due
 from quarterdeck.metrics.reading import MetricsReader
+from quarterdeck.monitoring.job_upkeep import JobUpkeep
 from quarterdeck.monitoring.round import Round
 from quarterdeck.monitoring.system_upkeep import SystemUpkeep
 from quarterdeck.names import parse_time, read_clock
@@ -37,6 +38,7 @@ RESERVE_SECONDS = 8.0
 class Watch(NamedTuple):
     tasks: Upkeep
     systems: SystemUpkeep
+    jobs: JobUpkeep
     round: Round
 
 
@@ -63,6 +65,7 @@ def load_watch() -> Watch:
     return Watch(
         Upkeep(table, blobs, tasks, read_clock, AT_ONCE),
         SystemUpkeep(systems, health, alerts, deployments, read_clock),
+        JobUpkeep(table, Queue(sqs, settings.backups_queue_url), read_clock),
         Round(
             systems,
             metrics,
@@ -88,6 +91,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, i
         **watch.tasks.settle_due(due),
         "admitted": watch.tasks.admit_everywhere(lambda: count_seconds() - ROUND_SECONDS),
         "deployments_resent": watch.systems.resend_deployments(due),
+        "jobs_resent": watch.jobs.resend_jobs(due),
     }
     looked = watch.round.look(minute, lambda: count_seconds() - RESERVE_SECONDS)
     return {**done, **looked, "systems_checked": watch.systems.look_after_systems()}

@@ -26,6 +26,7 @@ class Api(ServiceFunction):
         blobs: BlobBucket,
         tasks: WorkQueue,
         deployments: WorkQueue,
+        backups: WorkQueue,
         cursor_key: GeneratedSecret,
     ) -> None:
         super().__init__(
@@ -41,6 +42,7 @@ class Api(ServiceFunction):
                 "BUCKET_NAME": blobs.name,
                 "TASKS_QUEUE_URL": tasks.url,
                 "DEPLOYMENTS_QUEUE_URL": deployments.url,
+                "BACKUPS_QUEUE_URL": backups.url,
                 "CURSOR_SECRET": cursor_key.name,
                 "MODEL_BASE_URLS": spell_base_urls(target),
                 "SECRET_PREFIX": make_secret_prefix(target),
@@ -58,5 +60,6 @@ class Api(ServiceFunction):
         blobs.allow(self.role, "s3:GetObject", "s3:PutObject")
         tasks.allow_send(self.role)
         deployments.allow_send(self.role)
+        backups.allow_send(self.role)
         cursor_key.allow_read(self.role)
         allow_secret_lookup(self.role, target)

@@ -1,9 +1,10 @@
-"""What outlives a release: the table, the bucket and their key."""
+"""What outlives a release: the table, the buckets and their keys."""
 
 from aws_cdk import CfnOutput, RemovalPolicy, Stack
 from aws_cdk.aws_kms import Key
 from constructs import Construct
 
+from infra.archive_bucket import ArchiveBucket
 from infra.blob_bucket import BlobBucket
 from infra.environment import Target
 from infra.state_table import StateTable
@@ -28,5 +29,8 @@ class DataStack(Stack):
         )
         self.table = StateTable(self, "State", environment=target.environment, key=key)
         self.blobs = BlobBucket(self, "Blobs", target=target, key=key)
+        self.archives = ArchiveBucket(self, "Archives", target=target)
         CfnOutput(self, "TableName", value=self.table.name)
         CfnOutput(self, "BucketName", value=self.blobs.name)
+        CfnOutput(self, "ArchivesBucketName", value=self.archives.name)
+        CfnOutput(self, "ArchivesKeyArn", value=self.archives.key_arn)

@@ -33,6 +33,8 @@ class Environment(BaseModel):
     """Tasks that run at once, over all systems; Lambda's event source takes 2 to 1000."""
     backup_frequency: Literal["hourly", "daily", "none"]
     """Of systems whose configuration says none."""
+    backup_lock_days: int | None = Field(ge=1, le=3650)
+    """For how long S3 keeps what a backup writes from being deleted (Object Lock, governance)."""
     model_base_urls: tuple[HttpUrl, ...]
     """The base URLs that a configuration may name for its models."""
     cors_origins: tuple[Origin, ...]
@@ -41,7 +43,7 @@ class Environment(BaseModel):
     """Who gets alerts and alarms by mail, once the address is confirmed; null: nobody."""
     log_retention_days: Literal[1, 7, 14, 30, 90, 180, 365, 731, 1827, 3653]
     removal_policy: Literal["destroy", "retain"]
-    """What becomes of the table, bucket, key and logs when their stack is deleted."""
+    """What becomes of the table, buckets, keys and logs when their stack is deleted."""
     deletion_protection: bool
     """The table and the data stack refuse to be deleted."""
     recovery_days: int = Field(ge=1, le=35)

@@ -28,6 +28,7 @@ class Monitor(ServiceFunction):
         blobs: BlobBucket,
         tasks: WorkQueue,
         deployments: WorkQueue,
+        backups: WorkQueue,
         alerts: Alerts,
     ) -> None:
         super().__init__(
@@ -44,6 +45,7 @@ class Monitor(ServiceFunction):
                 "BUCKET_NAME": blobs.name,
                 "TASKS_QUEUE_URL": tasks.url,
                 "DEPLOYMENTS_QUEUE_URL": deployments.url,
+                "BACKUPS_QUEUE_URL": backups.url,
                 "SECRET_PREFIX": make_secret_prefix(target),
                 "ALERT_TOPIC_ARN": alerts.topic_arn,
                 "EVENT_BUS_NAME": alerts.bus_name,
@@ -62,6 +64,7 @@ class Monitor(ServiceFunction):
         blobs.allow(self.role, "s3:GetObject")
         tasks.allow_send(self.role)
         deployments.allow_send(self.role)
+        backups.allow_send(self.role)
         allow_secret_lookup(self.role, target)
         alerts.allow_announce(self.role)
         minute = Duration.minutes(1)

@@ -1,7 +1,7 @@
 """Puts what a dead-letter queue holds back into its queue: `python -m infra.redrive ENV QUEUE`.
 
 Safe at any time, and twice: a task's message is good for one epoch of it, a deployment's for one
-deployment that has not ended.
+deployment, or job of backups, that has not ended.
 """
 
 import sys
@@ -12,7 +12,7 @@ import boto3
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-QUEUES = ("tasks", "deployments")
+QUEUES = ("tasks", "deployments", "backups")
 
 
 def redrive(sqs: "SQSClient", dead_letters: str, queue: str) -> int:

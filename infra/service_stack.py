@@ -10,6 +10,7 @@ from infra.alarms import Alarms
 from infra.alerts import Alerts
 from infra.api import Api
 from infra.authorizer import Authorizer
+from infra.backup import Backup
 from infra.data_stack import DataStack
 from infra.deployer import Deployer
 from infra.environment import Target
@@ -38,6 +39,7 @@ class ServiceStack(Stack):
         code = FunctionCode(self, "Code", zips=zips, platform=target.platform)
         tasks = WorkQueue(self, "Tasks", target=target, work=Worker.TIMEOUT)
         deployments = WorkQueue(self, "Deployments", target=target, work=Deployer.TIMEOUT)
+        backups = WorkQueue(self, "Backups", target=target, work=Backup.TIMEOUT)
         admin_key = GeneratedSecret(
             self,
             "admin-key",
@@ -60,6 +62,7 @@ class ServiceStack(Stack):
             blobs=blobs,
             tasks=tasks,
             deployments=deployments,
+            backups=backups,
             cursor_key=cursor_key,
         )
         authorizer = Authorizer(self, target=target, code=code, table=table, admin_key=admin_key)
@@ -85,12 +88,22 @@ class ServiceStack(Stack):
             blobs=blobs,
             tasks=tasks,
             deployments=deployments,
+            backups=backups,
             alerts=alerts,
+        )
+        backup = Backup(
+            self,
+            target=target,
+            code=code,
+            table=table,
+            blobs=blobs,
+            archives=data.archives,
+            backups=backups,
         )
         http_api = HttpApi(
             self, "HttpApi", target=target, api=api.function, authorizer=authorizer.function
         )
-        queues = {"tasks": tasks, "deployments": deployments}
+        queues = {"tasks": tasks, "deployments": deployments, "backups": backups}
         functions = {
             "api": api,
             "authorizer": authorizer,
@@ -98,6 +111,7 @@ class ServiceStack(Stack):
             "worker": worker,
             "tools": tools,
             "monitor": monitor,
+            "backup": backup,
         }
         alarms = Alarms(
             self, "Alarms", target=target, alerts=alerts, queues=queues, functions=functions
@@ -118,6 +132,8 @@ class ServiceStack(Stack):
             "TasksDeadLettersUrl": tasks.dead_letters_url,
             "DeploymentsQueueUrl": deployments.url,
             "DeploymentsDeadLettersUrl": deployments.dead_letters_url,
+            "BackupsQueueUrl": backups.url,
+            "BackupsDeadLettersUrl": backups.dead_letters_url,
             "ToolsFunction": tools.name,
             "AlertTopicArn": alerts.topic_arn,
             "EventBusName": alerts.bus_name,

@@ -1,6 +1,8 @@
 """Builds what Lambda gets, without Docker: the layers and the functions bundle, as zips in build/.
 
-python -m layers.build [--platform x86_64|arm64|host|all] [base] [crewai] [tools] [functions]
+python -m layers.build [--platform x86_64|arm64|host|all] [NAME ...]
+
+The names are base, crewai, backup, tools and functions; all if none is given.
 """
 
 import argparse

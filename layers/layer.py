@@ -13,6 +13,7 @@ from layers.trees import compile_tree, list_files, prune_site
 LAYERS: dict[str, tuple[str, ...]] = {
     "base": (),
     "crewai": ("base",),
+    "backup": ("base",),
     "tools": ("base", "crewai"),
 }
 

@@ -39,7 +39,7 @@ def prepare_account() -> dict[str, str]:
         )
     urls = {
         f"{name.upper()}_QUEUE_URL": boto3.client("sqs").create_queue(QueueName=name)["QueueUrl"]
-        for name in ("tasks", "deployments")
+        for name in ("tasks", "deployments", "backups")
     }
     boto3.client("events").create_event_bus(Name=ENVIRONMENT["EVENT_BUS_NAME"])
     topic = boto3.client("sns").create_topic(Name="alerts")["TopicArn"]

@@ -8,7 +8,7 @@ import boto3
 from quarterdeck.backups.archive.head import ArchiveKeys
 from quarterdeck.backups.archive.layout import PARTS, ArchiveName, Part
 from quarterdeck.backups.archive.manifest import Manifest, Source
-from quarterdeck.backups.archive.objects import ArchiveObjects
+from quarterdeck.backups.archive.objects import ArchiveObjects, ObjectExists
 from quarterdeck.backups.archive.reader import Archive, open_archive
 from quarterdeck.backups.archive.records import Record
 from quarterdeck.backups.archive.writer import begin_archive
@@ -17,6 +17,28 @@ BUCKET = "archives"
 REGION = "us-east-1"
 STARTED_AT = "2026-11-23T02:00:00.000Z"
 SOURCE = Source(system_name="research-desk", system_version=3, generation=1)
+
+
+class MemoryObjects(ArchiveObjects):
+    """A bucket in this process."""
+
+    def __init__(self) -> None:
+        self.contents: dict[str, bytes] = {}
+
+    def put_once(self, key: str, content: bytes) -> None:
+        if self.contents.setdefault(key, content) != content:
+            raise ObjectExists(key)
+
+    def get(self, key: str, limit: int) -> bytes | None:
+        content = self.contents.get(key)
+        return content if content is None else content[: limit + 1]
+
+    def list(self, prefix: str) -> Iterator[str]:
+        return iter(sorted(key for key in self.contents if key.startswith(prefix)))
+
+    def delete(self, prefix: str) -> None:
+        for key in list(self.list(prefix)):
+            del self.contents[key]
 
 
 @dataclass
@@ -50,15 +72,6 @@ class ArchiveSite:
         """The records of each chunk of an archive."""
         archive = self.open(name)
         return {chunk.name: list(archive.read_chunk(chunk)) for chunk in archive.manifest.chunks}
-
-    def replace(self, key: str, content: bytes) -> None:
-        """What the project never does: writes an object anew."""
-        self.objects.client.put_object(Bucket=BUCKET, Key=key, Body=content)
-
-    def load(self, key: str) -> bytes:
-        content = self.objects.get(key, 2**30)
-        assert content is not None
-        return content
 
 
 def make_archive_site() -> ArchiveSite:

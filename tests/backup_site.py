@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from quarterdeck.backups.archive.layout import Part
 from quarterdeck.backups.archive.records import Record
@@ -61,7 +62,7 @@ class BackupSite:
     def clock(self) -> datetime:
         return self.now
 
-    def deploy(self, **configuration: object) -> System:
+    def deploy(self, **configuration: Any) -> System:
         return systems.deploy(self.systems, systems.system(**configuration), self.clock)
 
     def submit(self, system: System, description: str = "Look", crew: str = "research") -> str:

@@ -55,7 +55,15 @@ class ConfigurationSettings(Settings):
     """The base URLs that a configuration may name for its models."""
 
 
-class ApiSettings(ConfigurationSettings, DeploymentSettings, AdmissionSettings):
+class BackupRequestSettings(StateSettings):
+    """Functions that send backups on their way."""
+
+    backups_queue_url: str
+
+
+class ApiSettings(
+    ConfigurationSettings, DeploymentSettings, AdmissionSettings, BackupRequestSettings
+):
     cursor_secret: str
     """Name of the secret that signs the cursors of lists."""
 
@@ -65,11 +73,18 @@ class DeployerSettings(ConfigurationSettings, DeploymentSettings, CrewSettings):
     """Of systems whose configuration says none."""
 
 
-class MonitorSettings(DeploymentSettings, AdmissionSettings):
+class MonitorSettings(DeploymentSettings, AdmissionSettings, BackupRequestSettings):
     """Where alerts are told: an SNS topic, and an event bus."""
 
     alert_topic_arn: str
     event_bus_name: str
+
+
+class BackupSettings(BackupRequestSettings):
+    """Where archives are kept, and the KMS key that wraps theirs."""
+
+    archives_bucket_name: str
+    archives_key_arn: str
 
 
 class WorkerSettings(CrewSettings, AdmissionSettings):

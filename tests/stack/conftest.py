@@ -61,7 +61,7 @@ class Assembly:
 def synthesise(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Assembly]:
     """Makes the assembly of an environment, once for each way to call it."""
     zips = {}
-    for name in ("functions", "base", "crewai", "tools"):
+    for name in ("functions", "base", "crewai", "backup", "tools"):
         zips[name] = tmp_path_factory.mktemp("assets") / f"{name}.zip"
         with zipfile.ZipFile(zips[name], "w") as archive:
             archive.writestr(f"{name}.txt", name)

@@ -17,7 +17,8 @@ from tests.stack.conftest import Assembly, as_list, flatten
 pytestmark = pytest.mark.xdist_group("synth")
 
 OPERATIONS = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
-FUNCTIONS = ("api", "authorizer", "deployer", "worker", "tools", "monitor")
+FUNCTIONS = ("api", "authorizer", "deployer", "worker", "tools", "monitor", "backup")
+QUEUES = ("tasks", "deployments", "backups")
 
 
 def find_alarms(assembly: Assembly) -> dict[str, Any]:
@@ -35,8 +36,8 @@ def test_every_alarm_tells_its_beginning_and_its_end(assembly: Assembly) -> None
 
 def test_queues_functions_and_the_monitor_are_watched(assembly: Assembly) -> None:
     assert set(find_alarms(assembly)) == {
-        *(f"{queue}-dead-letters" for queue in ("tasks", "deployments")),
-        *(f"{queue}-oldest-message" for queue in ("tasks", "deployments")),
+        *(f"{queue}-dead-letters" for queue in QUEUES),
+        *(f"{queue}-oldest-message" for queue in QUEUES),
         *(f"{function}-{what}" for function in FUNCTIONS for what in ("errors", "throttles")),
         "monitor-heartbeat",
         "failed-alerts",
@@ -58,7 +59,7 @@ def test_one_dead_letter_is_an_alarm(assembly: Assembly) -> None:
     }
     alarms = find_alarms(assembly)
     watched = set()
-    for name in ("tasks-dead-letters", "deployments-dead-letters"):
+    for name in (f"{queue}-dead-letters" for queue in QUEUES):
         alarm = alarms[name]
         assert (alarm["Threshold"], alarm["EvaluationPeriods"]) == (1, 1)
         assert alarm["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
@@ -69,7 +70,7 @@ def test_one_dead_letter_is_an_alarm(assembly: Assembly) -> None:
 
 def test_a_message_is_late_after_two_attempts(assembly: Assembly) -> None:
     queues = assembly.find("AWS::SQS::Queue")
-    for name in ("tasks-oldest-message", "deployments-oldest-message"):
+    for name in (f"{queue}-oldest-message" for queue in QUEUES):
         alarm = find_alarms(assembly)[name]
         queue = queues[alarm["Dimensions"][0]["Value"]["Fn::GetAtt"][0]]
         assert alarm["Threshold"] == 2 * queue["VisibilityTimeout"]

@@ -9,10 +9,21 @@ from tests.stack.conftest import Assembly, Resource
 pytestmark = pytest.mark.xdist_group("synth")
 
 
+def find_resource(assembly: Assembly, kind: str, construct: str) -> tuple[str, Resource]:
+    """Logical id and properties of the one resource of the type in a construct."""
+    [found] = [each for each in assembly.find(kind).items() if each[0].startswith(construct)]
+    return found
+
+
 def find_key(assembly: Assembly) -> tuple[str, Resource]:
-    """Logical id and properties of the data stack's own key."""
-    [found] = [each for each in assembly.data.items() if each[1]["Type"] == "AWS::KMS::Key"]
-    return found[0], found[1]["Properties"]
+    """The table's and the blobs'."""
+    keys = assembly.data.items()
+    [found] = [
+        (name, each["Properties"])
+        for name, each in keys
+        if each["Type"] == "AWS::KMS::Key" and not name.startswith("Archives")
+    ]
+    return found
 
 
 def read_keys(described: Any) -> tuple[str, str]:
@@ -54,16 +65,46 @@ def test_the_table_is_on_demand_encrypted_and_recoverable(assembly: Assembly) ->
     assert properties["EnableKeyRotation"] is True
 
 
-def test_the_bucket_is_private_encrypted_and_versioned(assembly: Assembly) -> None:
-    bucket = assembly.find_one("AWS::S3::Bucket")
-    assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
-    assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
+def test_the_buckets_are_private_and_versioned(assembly: Assembly) -> None:
+    buckets = assembly.find("AWS::S3::Bucket").values()
+    assert len(buckets) == 2
+    for bucket in buckets:
+        assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+        assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
+
+
+def test_blobs_are_encrypted_and_expire(assembly: Assembly) -> None:
+    _, bucket = find_resource(assembly, "AWS::S3::Bucket", "Blobs")
     [rule] = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
     key, _ = find_key(assembly)
     assert rule["ServerSideEncryptionByDefault"]["KMSMasterKeyID"] == {"Fn::GetAtt": [key, "Arn"]}
     every, of_tasks = bucket["LifecycleConfiguration"]["Rules"]
     assert {"NoncurrentVersionExpiration", "AbortIncompleteMultipartUpload"} <= set(every)
     assert (of_tasks["Prefix"], of_tasks["ExpirationInDays"]) == ("blobs/tasks/", 120)
+
+
+def test_backups_have_a_key_of_their_own_and_old_versions_go(assembly: Assembly) -> None:
+    _, bucket = find_resource(assembly, "AWS::S3::Bucket", "Archives")
+    key, properties = find_resource(assembly, "AWS::KMS::Key", "Archives")
+    assert properties["EnableKeyRotation"] is True
+    [rule] = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert rule["ServerSideEncryptionByDefault"]["KMSMasterKeyID"] == {"Fn::GetAtt": [key, "Arn"]}
+    [rule] = bucket["LifecycleConfiguration"]["Rules"]
+    assert rule["NoncurrentVersionExpiration"] == {"NoncurrentDays": 30}
+    # Retention removes archives: no lifecycle may, which does not know the last good one.
+    assert "ExpirationInDays" not in rule
+
+
+def test_backups_are_locked_where_the_environment_says_so(
+    production: Assembly, development: Assembly
+) -> None:
+    _, locked = find_resource(production, "AWS::S3::Bucket", "Archives")
+    assert locked["ObjectLockEnabled"] is True
+    assert locked["ObjectLockConfiguration"]["Rule"] == {
+        "DefaultRetention": {"Mode": "GOVERNANCE", "Days": 7}
+    }
+    _, unlocked = find_resource(development, "AWS::S3::Bucket", "Archives")
+    assert "ObjectLockConfiguration" not in unlocked
 
 
 def test_production_retains_what_it_holds(production: Assembly, development: Assembly) -> None:

@@ -11,6 +11,7 @@ from quarterdeck.execution.tool_function import READ_SECONDS
 from quarterdeck.settings import (
     ApiSettings,
     AuthorizerSettings,
+    BackupSettings,
     DeployerSettings,
     MonitorSettings,
     Settings,
@@ -28,6 +29,7 @@ SETTINGS: dict[str, type[Settings]] = {
     "deployer": DeployerSettings,
     "worker": WorkerSettings,
     "monitor": MonitorSettings,
+    "backup": BackupSettings,
     "tools_runner": ToolsSettings,
 }
 FUNCTIONS = Path(__file__).parents[2] / "functions"
@@ -79,6 +81,7 @@ def test_crewai_is_under_those_alone_who_run_crews_or_their_tools(development: A
         "api": ["Base"],
         "authorizer": ["Base"],
         "monitor": ["Base"],
+        "backup": ["Base", "Back"],
         "deployer": ["Base", "Crew"],
         "worker": ["Base", "Crew"],
         "tools_runner": ["Base", "Crew", "Tool"],
@@ -95,6 +98,7 @@ def test_size_and_time(assembly: Assembly) -> None:
         "deployer": (2048, 300),
         "worker": (2048, 900),
         "monitor": (512, 50),
+        "backup": (512, 900),
         "tools_runner": (2048, 390),
     }
 
@@ -108,7 +112,11 @@ def test_only_those_who_send_to_their_own_queue_may_start_themselves_again(
     assembly: Assembly,
 ) -> None:
     loops = {n: properties["RecursiveLoop"] for n, (_, properties) in assembly.functions().items()}
-    assert {name for name, loop in loops.items() if loop == "Allow"} == {"deployer", "worker"}
+    assert {name for name, loop in loops.items() if loop == "Allow"} == {
+        "backup",
+        "deployer",
+        "worker",
+    }
     assert set(loops.values()) == {"Allow", "Terminate"}
 
 
@@ -149,6 +157,7 @@ def test_queues_start_one_function_for_one_message(
     assert limits == {
         "worker": load_target(name).environment.max_concurrent_tasks,
         "deployer": 2,
+        "backup": 5,
     }
     for source in sources.values():
         assert source["BatchSize"] == 1
@@ -157,8 +166,35 @@ def test_queues_start_one_function_for_one_message(
 
 def test_the_monitor_starts_each_minute_and_ends_before_the_next(assembly: Assembly) -> None:
     monitor, properties = assembly.functions()["monitor"]
-    rule = assembly.find_one("AWS::Events::Rule")
-    assert rule["ScheduleExpression"] == "rate(1 minute)"
-    assert [target["Arn"] for target in rule["Targets"]] == [{"Fn::GetAtt": [monitor, "Arn"]}]
+    assert find_schedule(assembly, monitor) == "rate(1 minute)"
     assert properties["Timeout"] < 60
-    assert assembly.find_one("AWS::Lambda::EventInvokeConfig")["MaximumRetryAttempts"] == 0
+    assert find_retries(assembly, monitor) == 0
+
+
+def test_backups_are_planned_at_each_full_hour_and_once_more_if_that_fails(
+    assembly: Assembly,
+) -> None:
+    backup, _ = assembly.functions()["backup"]
+    assert find_schedule(assembly, backup) == "cron(0 * * * ? *)"
+    assert find_retries(assembly, backup) == 2
+
+
+def find_schedule(assembly: Assembly, function: str) -> str:
+    """Of the one rule whose only target the function is."""
+    [rule] = [
+        rule
+        for rule in assembly.find("AWS::Events::Rule").values()
+        if [target["Arn"] for target in rule["Targets"]] == [{"Fn::GetAtt": [function, "Arn"]}]
+    ]
+    expression: str = rule["ScheduleExpression"]
+    return expression
+
+
+def find_retries(assembly: Assembly, function: str) -> int:
+    [config] = [
+        config
+        for config in assembly.find("AWS::Lambda::EventInvokeConfig").values()
+        if config["FunctionName"] == {"Ref": function}
+    ]
+    retries: int = config["MaximumRetryAttempts"]
+    return retries

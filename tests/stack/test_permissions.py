@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ pytestmark = pytest.mark.xdist_group("synth")
 
 # Every wildcard that a role may have in a resource (`?` is one too), and why.
 REASONS = {
-    r"/blobs/\*$": "blobs are named when they are written",
+    r"/(blobs|backups)/\*$": "blobs and archives are named when they are written",
     r":secret:quarterdeck/[a-z]+/(tools/)?\*$": "teams add secrets without a deployment",
     r":secret:quarterdeck-system/[a-z]+/[a-z-]+-\?{6}$": "what Secrets Manager adds to a name",
     r":bedrock:\*::foundation-model/\*$": "configurations name models; profiles cross regions",
@@ -27,6 +28,7 @@ CONSUME = {
     "sqs:GetQueueUrl",
 }
 BLOBS = {"s3:GetObject", "s3:PutObject", "kms:GenerateDataKey"}
+ARCHIVES = {"s3:DeleteObject", "s3:ListBucket"}
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
 EVERY = LOGS | {"kms:Decrypt"}
 SECRET = {"secretsmanager:GetSecretValue"}
@@ -46,6 +48,7 @@ ALLOWED = {
     },
     "worker": EVERY | STATE | QUERY | PUT | BLOBS | SEND | CONSUME | SECRET | BEDROCK | INVOKE,
     "monitor": EVERY | STATE | QUERY | PUT | {"s3:GetObject"} | SEND | LOOKUP | ANNOUNCE,
+    "backup": EVERY | STATE | QUERY | PUT | BLOBS | ARCHIVES | SEND | CONSUME,
     "tools_runner": LOGS | SECRET,
 }
 
@@ -110,6 +113,7 @@ def test_indexes_are_queried_by_those_who_list_by_them(assembly: Assembly) -> No
     assert indexes("api") == {"tasks-by-time", "systems"}
     assert indexes("monitor") == {"active-systems", "leases"}
     assert indexes("deployer") == {"tasks-by-time"}
+    assert indexes("backup") == {"active-systems"}
     assert indexes("worker") == indexes("authorizer") == set()
 
 
@@ -169,12 +173,48 @@ def test_keys_are_used_through_the_services_that_they_are_of_alone(assembly: Ass
     for name in assembly.functions():
         for statement in assembly.statements(name):
             if any(action.startswith("kms:") for action in as_list(statement["Action"])):
+                if names_an_archive(statement):
+                    assert name == "backup"
+                    continue
                 service = flatten(statement["Condition"]["StringEquals"]["kms:ViaService"])
                 assert service in {
                     "dynamodb.<AWS::Region>.amazonaws.com",
                     "s3.<AWS::Region>.amazonaws.com",
                     "sns.<AWS::Region>.amazonaws.com",
                 }
+
+
+def names_an_archive(statement: Any) -> bool:
+    """Whether it is for the keys of archives, which are good for one system and backup each."""
+    return statement["Condition"] == {
+        "StringLike": {"kms:EncryptionContext:system": "*", "kms:EncryptionContext:backup": "*"}
+    }
+
+
+def test_archives_are_reached_by_one_function(assembly: Assembly) -> None:
+    """Which deletes none for good: the version stays."""
+    [bucket] = [name for name in assembly.find("AWS::S3::Bucket") if name.startswith("Archives")]
+    [key] = [name for name in assembly.find("AWS::KMS::Key") if name.startswith("Archives")]
+    for name in assembly.functions():
+        reached = {
+            (action, flatten(resource))
+            for statement in assembly.statements(name)
+            for resource in as_list(statement["Resource"])
+            for action in as_list(statement["Action"])
+            if bucket in flatten(resource) or key in flatten(resource)
+        }
+        actions = {action for action, _ in reached}
+        if name != "backup":
+            assert not actions, name
+            continue
+        assert actions == {"s3:GetObject", "s3:PutObject", "kms:GenerateDataKey", "kms:Decrypt"} | (
+            ARCHIVES
+        )
+        objects = {resource for action, resource in reached if action.endswith("Object")}
+        assert len(objects) == 1
+        assert objects.pop().endswith("/backups/*")
+    [listing] = [s for s in assembly.statements("backup") if s["Action"] == "s3:ListBucket"]
+    assert listing["Condition"] == {"StringLike": {"s3:prefix": ["backups/*"]}}
 
 
 def test_generated_secrets_are_long_and_need_no_quoting(assembly: Assembly) -> None:

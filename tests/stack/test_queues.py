@@ -11,7 +11,7 @@ def test_each_queue_of_work_has_a_dead_letter_queue_of_its_own(assembly: Assembl
     queues = assembly.find("AWS::SQS::Queue")
     redrives = [queue["RedrivePolicy"] for queue in queues.values() if "RedrivePolicy" in queue]
     targets = {redrive["deadLetterTargetArn"]["Fn::GetAtt"][0] for redrive in redrives}
-    assert (len(queues), len(redrives), len(targets)) == (4, 2, 2)
+    assert (len(queues), len(redrives), len(targets)) == (6, 3, 3)
     assert {redrive["maxReceiveCount"] for redrive in redrives} == {5}
     for name in targets:
         assert "RedrivePolicy" not in queues[name]

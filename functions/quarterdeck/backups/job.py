@@ -12,7 +12,7 @@ from quarterdeck.observability import logger
 from quarterdeck.systems.deployments import AFTERGLOW, MAX_ATTEMPTS, Superseded
 from quarterdeck.systems.rollout import PICK_UP
 from quarterdeck.table import Condition, ConditionFailed, Equals, Table, Update, Write
-from quarterdeck.tasks.queue import BackupMessage, JobMessage, Queue
+from quarterdeck.tasks.queue import BackupMessage, Queue
 
 RETRY_SECONDS = 60
 """Until a job that met a fault is tried again."""
@@ -131,7 +131,7 @@ def run_job[J: Job](
 
     What `work` raises is noted. After three attempts without progress the job has failed.
     """
-    message = JobMessage(kind=hold.job.kind, system_id=hold.job.system_id, job_id=hold.job.job_id)
+    message = hold.job.message
     try:
         if _carry_on(hold, work, left):
             return

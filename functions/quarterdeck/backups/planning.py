@@ -11,6 +11,8 @@ from quarterdeck.keys import find_shard
 from quarterdeck.systems.records import BackupPlan, Frequency
 
 DAILY_HOUR = 2
+PRUNE_HOUR = 3
+"""When old backups are removed: after the daily ones."""
 SPREAD_SECONDS = 600
 """Systems whose backups are due at one time begin within ten minutes."""
 WEEK = timedelta(days=7)

@@ -7,6 +7,7 @@ from pydantic import Field
 from quarterdeck.backups.archive.layout import ArchiveName, Part
 from quarterdeck.keys import Key, Scope, backup_key, restore_key, verify_key
 from quarterdeck.systems.records import BackupPlan, Record
+from quarterdeck.tasks.queue import JobKind, JobMessage
 
 ORDER: tuple[Part, ...] = (
     "task_histories",
@@ -16,7 +17,6 @@ ORDER: tuple[Part, ...] = (
 )
 """The parts as they are backed up: the configurations last, for tasks say which."""
 
-JobKind = Literal["backup", "verify", "restore_test", "restore"]
 JobStatus = Literal["running", "completed", "failed"]
 KEYS = {
     "backup": backup_key,
@@ -53,6 +53,11 @@ class Job(Record):
     @property
     def key(self) -> Key:
         return KEYS[self.kind](self.system_id, self.job_id)
+
+    @property
+    def message(self) -> JobMessage:
+        """That sets it going."""
+        return JobMessage(kind=self.kind, system_id=self.system_id, job_id=self.job_id)
 
 
 class Cursor(Record):

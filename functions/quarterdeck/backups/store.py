@@ -14,6 +14,7 @@ from quarterdeck.keys import (
     backed_up_key,
     backup_key,
     backups_key,
+    verify_key,
 )
 from quarterdeck.names import format_time, generate_timed_id, is_id
 from quarterdeck.systems.records import BackupPlan, System
@@ -53,7 +54,7 @@ class BackupStore:
 
         `due`: the time of the plan that it sees to, which is so seen to once.
         """
-        check_backable(system)
+        check_backable(system, origin)
         backup = Backup(
             system_id=system.system_id,
             job_id=generate_timed_id(now),
@@ -140,13 +141,22 @@ class BackupStore:
         self.table.write(Put(job.key, make_job_item(job, now) | expiry, [Absent()]))
         return job
 
+    def get_verification(self, system_id: str, job_id: str) -> Verification:
+        item = self.table.get(verify_key(system_id, job_id)) if is_id(job_id) else None
+        if item is None:
+            rule = f"there is no verification '{job_id[:64]}' in this system"
+            raise NotFound(rule, [FieldError("verification_id", rule)])
+        return Verification.model_validate(item)
+
     def remove(self, backup: Backup) -> None:
         """Once its objects are gone."""
         self.table.write(Delete(backup.key))
 
 
-def check_backable(system: System) -> None:
-    if system.state not in {"active", "paused"}:
+def check_backable(system: System, origin: Origin) -> None:
+    """A restore backs up what it has closed, and nobody else does then."""
+    states = {"restoring"} if origin == "safety" else {"active", "paused"}
+    if system.state not in states:
         raise Conflict(f"system '{system.name}' is {system.state}: it cannot be backed up now")
 
 

@@ -7,6 +7,7 @@ import boto3
 from botocore.config import Config
 
 from quarterdeck.alerts.store import AlertStore
+from quarterdeck.backups.store import BackupStore
 from quarterdeck.blobs import BlobStore
 from quarterdeck.http.pagination import CursorSigner
 from quarterdeck.identity.keys import KeyStore
@@ -15,7 +16,7 @@ from quarterdeck.settings import ApiSettings, load_settings
 from quarterdeck.systems.health import HealthCheck
 from quarterdeck.systems.store import SystemStore
 from quarterdeck.table import Table
-from quarterdeck.tasks.queue import LifecycleMessage, Queue, WorkMessage
+from quarterdeck.tasks.queue import BackupMessage, LifecycleMessage, Queue, WorkMessage
 from quarterdeck.tasks.store import TaskStore
 from quarterdeck.tooling.manifest import list_tools
 from quarterdeck.vault import SecretReader
@@ -37,6 +38,8 @@ class Services:
     metrics: MetricsReader
     task_queue: Queue[WorkMessage]
     deployment_queue: Queue[LifecycleMessage]
+    backup_queue: Queue[BackupMessage]
+    backups: BackupStore
     cursors: CursorSigner
 
 
@@ -62,5 +65,7 @@ def load_services() -> Services:
         metrics=MetricsReader(table),
         task_queue=Queue(sqs, settings.tasks_queue_url),
         deployment_queue=Queue(sqs, settings.deployments_queue_url),
+        backup_queue=Queue(sqs, settings.backups_queue_url),
+        backups=BackupStore(table),
         cursors=CursorSigner(lambda: secrets.read(settings.cursor_secret)),
     )

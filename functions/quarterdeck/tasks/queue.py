@@ -52,10 +52,13 @@ type LifecycleMessage = DeploymentMessage | DeletionMessage
 """What the queue `deployments` carries."""
 
 
+JobKind = Literal["backup", "verify", "restore_test", "restore"]
+
+
 class JobMessage(Message):
     """This job is to be carried out, if it has not ended."""
 
-    kind: Literal["backup", "verify", "restore_test", "restore"]
+    kind: JobKind
     job_id: str
 
 

@@ -8,9 +8,15 @@ from moto import mock_aws
 from tests.archive_site import ArchiveSite, make_archive_site
 
 
-@pytest.fixture
-def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[ArchiveSite]:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    with mock_aws():
+@pytest.fixture(scope="module")
+def archive_account() -> Iterator[ArchiveSite]:
+    with pytest.MonkeyPatch.context() as patch, mock_aws():
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            patch.setenv(name, "testing")
         yield make_archive_site()
+
+
+@pytest.fixture
+def site(archive_account: ArchiveSite) -> Iterator[ArchiveSite]:
+    yield archive_account
+    archive_account.objects.delete("")

@@ -129,7 +129,7 @@ def test_it_goes_on_where_the_last_invocation_came(
     backup, invocations = world.begin(system), 0
     while backup.status == "running":
         seconds = chain(repeat(INVOCATION, 2), repeat(10.0))
-        backup = world.run(backup, lambda seconds=seconds: next(seconds))
+        backup = world.run(backup, seconds.__next__)
         invocations += 1
         assert len(world.queue.messages) == invocations - (backup.status != "running")
     assert backup.status == "completed"

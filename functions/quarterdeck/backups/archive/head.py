@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 type Encryption = Literal["aws-encryption-sdk", "none"]
 
 KEY_BYTES = 32
-NOT_OURS = {"InvalidCiphertextException", "IncorrectKeyException"}
+REFUSALS = {"InvalidCiphertextException", "IncorrectKeyException", "AccessDeniedException"}
+"""Of KMS, to open a key: of other archives, of other KMS keys, changed, or not for this role."""
 
 
 class Head(BaseModel):
@@ -69,10 +70,11 @@ class ArchiveKeys:
                 EncryptionContext=describe_archive(name, head.encryption),
             )
         except ClientError as error:
-            if error.response["Error"]["Code"] not in NOT_OURS:
+            code = error.response["Error"]["Code"]
+            if code not in REFUSALS:
                 raise
             raise ArchiveDamaged(
-                HEAD, "the KMS key does not open it as this archive's: another key, or changed"
+                HEAD, f"KMS does not open its key as this archive's, with this KMS key: {code}"
             ) from None
         if answer["KeyId"] != head.kms_key:
             raise ArchiveDamaged(HEAD, f"it names another KMS key than {answer['KeyId']}")

@@ -1,9 +1,8 @@
 """Records and their lines. A record knows neither its system nor its generation."""
 
 import base64
-import binascii
 import json
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from quarterdeck.backups.archive.layout import Part
 
@@ -36,8 +35,8 @@ def decode_record(line: bytes, part: Part) -> Record:
     hook = decode_binary if any(mark in line for mark in BINARY_MARKS) else None
     try:
         value = json.loads(line, object_hook=hook)
-    except (ValueError, binascii.Error) as error:
-        raise RecordInvalid(f"a line is not JSON: {error}") from None
+    except (ValueError, TypeError) as error:
+        raise RecordInvalid(f"a line is not JSON, or a binary value not base64: {error}") from None
     if not isinstance(value, dict) or value.keys() != FIELDS:
         raise RecordInvalid(f"a record has {', '.join(sorted(FIELDS))}, and nothing else")
     if value["part"] != part:
@@ -61,5 +60,5 @@ def decode_binary(value: dict[str, Any]) -> dict[str, Any]:
         case {"B": str(text)} if len(value) == 1:
             return {"B": base64.b64decode(text, validate=True)}
         case {"BS": list(texts)} if len(value) == 1:
-            return {"BS": [base64.b64decode(cast(str, text), validate=True) for text in texts]}
+            return {"BS": [base64.b64decode(text, validate=True) for text in texts]}
     return value

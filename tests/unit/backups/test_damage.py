@@ -1,0 +1,177 @@
+"""Damage to an archive is found and named before anything of what is damaged is visible."""
+
+import json
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from quarterdeck.backups.archive.compression import compress
+from quarterdeck.backups.archive.damage import ArchiveDamaged
+from quarterdeck.backups.archive.head import Opened
+from quarterdeck.backups.archive.layout import HEAD, MANIFEST, ArchiveName, Part
+from quarterdeck.backups.archive.reader import open_archive
+from quarterdeck.backups.archive.records import Record
+from quarterdeck.backups.archive.sealing import make_seal
+from quarterdeck.backups.archive.writer import begin_archive
+from tests.archive_site import (
+    SOURCE,
+    STARTED_AT,
+    ArchiveSite,
+    MemoryObjects,
+    make_keys,
+    make_records,
+)
+
+DESK, OTHER = ArchiveName("desk", "b1"), ArchiveName("other", "b1")
+LATER = ArchiveName("desk", "b2")
+FIRST, SECOND = (f"task_histories/00000{number}-1.chunk" for number in (1, 2))
+STEP = 1 if os.environ.get("QUARTERDECK_PROVE") else 61
+
+
+class Desk(ArchiveSite):
+    """Archives of the same shape, in this process."""
+
+    objects: MemoryObjects
+
+    def load(self, key: str) -> bytes:
+        return self.objects.contents[key]
+
+    def replace(self, key: str, content: bytes) -> None:
+        self.objects.contents[key] = content
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["encrypted", "plain"])
+def encrypted(request: pytest.FixtureRequest) -> bool:
+    return bool(request.param)
+
+
+@pytest.fixture(scope="module")
+def written(archive_account: ArchiveSite, encrypted: bool) -> dict[str, bytes]:
+    objects = MemoryObjects()
+    for name in (DESK, OTHER, LATER):
+        chunks: dict[Part, list[Iterator[Record]]] = {
+            "task_histories": [
+                make_records("task_histories", 2, f"{name.system_id} {name.backup_id} {number}")
+                for number in (1, 2)
+            ],
+            "system_metrics": [make_records("system_metrics", 1)],
+        }
+        ArchiveSite(objects, archive_account.keys).write(name, chunks, encrypted=encrypted)
+    return objects.contents
+
+
+@pytest.fixture
+def desk(archive_account: ArchiveSite, written: dict[str, bytes]) -> Desk:
+    objects = MemoryObjects()
+    objects.contents |= written
+    return Desk(objects, archive_account.keys)
+
+
+def find_damage(site: ArchiveSite, name: ArchiveName = DESK) -> list[tuple[str, str]]:
+    """Each object of an archive that is refused, and why; those that follow are still read."""
+    try:
+        archive = site.open(name)
+    except ArchiveDamaged as damage:
+        return [(damage.chunk, damage.rule)]
+    found = []
+    for chunk in archive.manifest.chunks:
+        try:
+            archive.read_chunk(chunk)  # the first record is not even asked for
+        except ArchiveDamaged as damage:
+            found.append((damage.chunk, damage.rule))
+    return found
+
+
+def name_damage(site: ArchiveSite) -> list[str]:
+    return [chunk for chunk, _ in find_damage(site)]
+
+
+@pytest.mark.parametrize("name", [HEAD, FIRST, "system_metrics/000001-1.chunk", MANIFEST])
+def test_a_changed_byte_is_found_in_its_object(desk: Desk, name: str) -> None:
+    key = DESK.locate(name)
+    content = desk.load(key)
+    for place in range(0, len(content), STEP):
+        flipped = content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
+        desk.replace(key, flipped)
+        assert name_damage(desk) == [name], f"byte {place}"
+    desk.replace(key, content)
+    assert not name_damage(desk)
+
+
+@pytest.mark.parametrize("name", [HEAD, FIRST, MANIFEST])
+def test_a_cut_or_longer_object_is_found(desk: Desk, name: str) -> None:
+    key = DESK.locate(name)
+    content = desk.load(key)
+    for length in range(0, len(content), STEP):
+        desk.replace(key, content[:length])
+        assert name_damage(desk) == [name], f"cut to {length} bytes"
+    desk.replace(key, content + b"\n")
+    assert name_damage(desk) == [name]
+
+
+@pytest.mark.parametrize("name", [HEAD, FIRST, MANIFEST])
+def test_a_missing_object_is_found(desk: Desk, name: str) -> None:
+    del desk.objects.contents[DESK.locate(name)]
+    assert find_damage(desk) == [(name, "it is missing")]
+
+
+def test_exchanged_chunks_are_found(desk: Desk) -> None:
+    contents = [desk.load(DESK.locate(name)) for name in (SECOND, FIRST)]
+    for name, content in zip((FIRST, SECOND), contents, strict=True):
+        desk.replace(DESK.locate(name), content)
+    assert name_damage(desk) == [FIRST, SECOND]
+
+
+@pytest.mark.parametrize("source", [OTHER, LATER])
+@pytest.mark.parametrize("name", [HEAD, FIRST, MANIFEST])
+def test_an_object_of_another_archive_is_found(desk: Desk, name: str, source: ArchiveName) -> None:
+    desk.replace(DESK.locate(name), desk.load(source.locate(name)))
+    assert name_damage(desk) == [name]
+
+
+@pytest.mark.parametrize("source", [OTHER, LATER])
+def test_an_archive_put_in_place_of_another_is_found(desk: Desk, source: ArchiveName) -> None:
+    for key in desk.objects.list(source.prefix):
+        desk.replace(DESK.prefix + key.removeprefix(source.prefix), desk.load(key))
+    assert name_damage(desk) == [HEAD]
+
+
+def test_another_kms_key_opens_nothing(desk: Desk) -> None:
+    with pytest.raises(ArchiveDamaged, match="head: KMS does not open its key"):
+        open_archive(desk.objects, make_keys(), DESK)
+
+
+@pytest.mark.parametrize("version", [0, 2])
+def test_another_version_of_the_format_is_refused_by_name(desk: Desk, version: int) -> None:
+    head = json.loads(desk.load(DESK.locate(HEAD))) | {"version": version}
+    desk.replace(DESK.locate(HEAD), json.dumps(head, separators=(",", ":")).encode())
+    [(name, rule)] = find_damage(desk)
+    assert name == HEAD
+    assert f"version {version}, and this reads quarterdeck-backup 1" in rule
+
+
+def test_encryption_cannot_be_changed_afterwards(desk: Desk, encrypted: bool) -> None:
+    head = json.loads(desk.load(DESK.locate(HEAD)))
+    head["encryption"] = "none" if encrypted else "aws-encryption-sdk"
+    desk.replace(DESK.locate(HEAD), json.dumps(head, separators=(",", ":")).encode())
+    assert name_damage(desk) == [HEAD]
+
+
+def test_a_manifest_by_one_without_the_key_is_refused(desk: Desk, encrypted: bool) -> None:
+    manifest = desk.open(DESK).manifest
+    forged = manifest.model_copy(update={"started_at": "2026-11-22T02:00:00.000Z"})
+    seal = make_seal(DESK, Opened(manifest.encryption, bytes(32)))
+    content = compress(forged.model_dump_json().encode())
+    desk.replace(DESK.locate(MANIFEST), seal.close(MANIFEST, content))
+    assert name_damage(desk) == [MANIFEST]
+
+
+def test_a_manifest_is_the_one_that_the_backup_recorded(site: ArchiveSite) -> None:
+    name = ArchiveName("desk", "recorded")
+    writer = begin_archive(site.objects, site.keys, name, epoch=1)
+    _, digest = writer.write_manifest([], SOURCE, STARTED_AT)
+
+    assert open_archive(site.objects, site.keys, name, digest)
+    with pytest.raises(ArchiveDamaged, match="manifest: its SHA-256 is not what the backup"):
+        open_archive(site.objects, site.keys, name, "0" * 64)
