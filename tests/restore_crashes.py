@@ -3,20 +3,19 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from quarterdeck.backups.job import resend_job
 from quarterdeck.backups.records import Backup, Job
 from quarterdeck.backups.restores import Restore
-from quarterdeck.backups.restoring import describe_job
 from quarterdeck.errors import Restoring
 from quarterdeck.keys import BACKUP_PREFIX, RESTORE_PREFIX, system_key
 from quarterdeck.leases import list_due
 from quarterdeck.names import format_time
 from quarterdeck.systems.records import System
 from quarterdeck.table import Item
-from quarterdeck.tasks.queue import JobMessage, TaskMessage
+from quarterdeck.tasks.queue import TaskMessage
 from quarterdeck.tasks.submission import TaskRequest, accept_task
 from quarterdeck.tasks.upkeep import Upkeep
 from tests import systems
@@ -35,7 +34,7 @@ class Deployed:
 
     items: dict[str, dict[str, Any]]
     objects: dict[tuple[str, str], bytes]
-    now: Any
+    now: datetime
     system: System
     backup: Backup
 
@@ -144,7 +143,7 @@ class Sweep:
                 due = job.lease_expires_at or format_time(self.site.now)
                 if job.status == "running" and due < format_time(self.site.now):
                     self.site.table.write(resend_job(job, self.site.now))
-                    self.site.wire.waiting.append((self.site.now, message_of(job)))
+                    self.site.wire.waiting.append((self.site.now, job.message))
 
     def look(self) -> None:
         """The monitor's minute, as far as tasks go."""
@@ -195,11 +194,6 @@ PASSING = {
     *("epoch", "ended_at", "expires_at", "lease_shard", "lease_expires_at", "tasks_of"),
     *("task_time", "created_by", "claimed_by", "dispatched_at"),
 }
-
-
-def message_of(job: Job) -> JobMessage:
-    assert isinstance(job, Backup | Restore)
-    return describe_job(job)
 
 
 def count_effects(base: Deployed, begin: Callable[[RestoreSite], object]) -> int:

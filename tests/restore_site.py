@@ -13,7 +13,7 @@ from quarterdeck.backups.records import Backup
 from quarterdeck.backups.requests import begin_restore, begin_restore_test
 from quarterdeck.backups.restore_test import RestoreTestWork
 from quarterdeck.backups.restores import Restore
-from quarterdeck.backups.restoring import RestoreWork, describe_job
+from quarterdeck.backups.restoring import RestoreWork
 from quarterdeck.keys import backup_key, restore_key
 from quarterdeck.systems.lifecycle import API_SECONDS
 from quarterdeck.systems.records import System
@@ -115,7 +115,7 @@ class RestoreSite(BackupSite):
             dry_run=dry_run,
             now=self.now,
         )
-        self.wire.send(describe_job(restore), API_SECONDS if restore.replaces else 0)
+        self.wire.send(restore.message, API_SECONDS if restore.replaces else 0)
         return restore
 
     def restore(self, system: System, backup: Backup, **how: Any) -> Restore:
@@ -128,7 +128,7 @@ class RestoreSite(BackupSite):
         test = begin_restore_test(
             self.systems, self.systems.get(system.system_id), backup, self.now
         )
-        self.wire.send(describe_job(test))
+        self.wire.send(test.message)
         self.deliver_all()
         return self.read_restore(test)
 

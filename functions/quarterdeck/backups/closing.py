@@ -51,9 +51,7 @@ def find_safety_backup(
             return None
         ours = backup.origin == "safety" and backup.started_at >= restore.started_at
         return backup if ours else None
-    # It is what the system was before it was closed.
-    before = system.model_copy(update={"state": restore.reopen_as})
     try:
-        return backups.begin(before, systems.get_plan(system), "safety", now)
+        return backups.begin(system, systems.get_plan(system), "safety", now)
     except Conflict:
         return None

@@ -8,12 +8,12 @@ from quarterdeck.backups.job import make_job_item
 from quarterdeck.backups.records import Backup
 from quarterdeck.backups.restores import Restore
 from quarterdeck.backups.store import JOB_DAYS, BackupStore, runs_already
-from quarterdeck.errors import Conflict, FieldError, InvalidInput
-from quarterdeck.keys import system_key
-from quarterdeck.names import Name, format_time, generate_id, generate_timed_id
+from quarterdeck.errors import Conflict, FieldError, InvalidInput, NotFound
+from quarterdeck.keys import restore_key, system_key
+from quarterdeck.names import Name, format_time, generate_id, generate_timed_id, is_id
 from quarterdeck.systems.records import FIRST, System
 from quarterdeck.systems.store import SystemStore, refuse_while_deploying
-from quarterdeck.table import Absent, Condition, ConditionFailed, Equals, Put, Unset, Update
+from quarterdeck.table import Absent, Condition, ConditionFailed, Equals, Put, Table, Unset, Update
 
 NEW_GENERATION = FIRST + 1
 """Of a new system's: its tasks can be older than itself, which those of the first cannot be."""
@@ -92,6 +92,15 @@ def begin_restore_test(
     )
     write_begin(systems, system, test, {}, [], now)
     return test
+
+
+def find_restore(table: Table, system_id: str, restore_id: str) -> Restore:
+    """Of a restore or of a test; NotFound if the system has none of this id."""
+    item = table.get(restore_key(system_id, restore_id)) if is_id(restore_id) else None
+    if item is None:
+        rule = f"there is no restore '{restore_id[:64]}' of this system"
+        raise NotFound(rule, [FieldError("restore_id", rule)])
+    return Restore.model_validate(item)
 
 
 def write_begin(

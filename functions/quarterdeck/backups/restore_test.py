@@ -8,7 +8,7 @@ from quarterdeck.backups.job import Hold
 from quarterdeck.backups.proofreading import Proofreader
 from quarterdeck.backups.removal import Removal
 from quarterdeck.backups.restores import Restore
-from quarterdeck.backups.restoring import FindErased, begin_phase, describe_job, take_stages
+from quarterdeck.backups.restoring import FindErased, begin_phase, take_stages
 from quarterdeck.backups.rewriting import Rewriter
 from quarterdeck.backups.sources import Sources
 from quarterdeck.backups.store import BackupStore
@@ -65,7 +65,7 @@ class RestoreTestWork:
         changes = {**begin_phase("removing"), "outcome": "failed"}
         hold.advance({**changes, "reasons": [cut(reason) for reason in reasons]})
         hold.hand_on()
-        self.queue.send(describe_job(hold.job))
+        self.queue.send(hold.job.message)
 
     def _end(self, hold: Hold[Restore]) -> None:
         """With what it has shown: of the backup, and as an alert of its system."""

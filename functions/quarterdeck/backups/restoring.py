@@ -11,7 +11,7 @@ from quarterdeck.backups.closing import bump_live, find_safety_backup
 from quarterdeck.backups.completion import Completion
 from quarterdeck.backups.job import Hold, JobFailed
 from quarterdeck.backups.proofreading import Proofreader
-from quarterdeck.backups.records import Backup, JobStatus
+from quarterdeck.backups.records import JobStatus
 from quarterdeck.backups.removal import Removal
 from quarterdeck.backups.restores import Phase, Place, Restore, Stage, plan_stages
 from quarterdeck.backups.rewriting import Erase, Rewriter
@@ -26,7 +26,7 @@ from quarterdeck.systems.activity import mark_active
 from quarterdeck.systems.lifecycle import API_SECONDS
 from quarterdeck.systems.records import Frequency
 from quarterdeck.systems.store import SystemStore
-from quarterdeck.tasks.queue import BackupMessage, JobMessage, Queue
+from quarterdeck.tasks.queue import BackupMessage, Queue
 
 LOOK_SECONDS = 15
 """Until it is looked again whether the safety backup has ended."""
@@ -128,7 +128,7 @@ class RestoreWork:
             if backup is None:
                 return LOOK_SECONDS
             hold.advance({"safety_backup_id": backup.backup_id})
-            self.queue.send(describe_job(backup))
+            self.queue.send(backup.message)
             return LOOK_SECONDS
         backup = self.backups.get(job.system_id, job.safety_backup_id)
         if backup.status == "running":
@@ -184,7 +184,7 @@ class RestoreWork:
         """Leaves the rest to an invocation that begins so much later."""
         hold.advance({})
         hold.hand_on()
-        self.queue.send(describe_job(hold.job), delay_s=seconds)
+        self.queue.send(hold.job.message, delay_s=seconds)
 
 
 def take_stages(hold: Hold[Restore], act: Callable[[Stage, Left], bool], left: Left) -> bool:
@@ -204,7 +204,3 @@ def read_status(restore: Restore) -> JobStatus:
 
 def begin_phase(phase: Phase) -> dict[str, object]:
     return {"phase": phase, "stage": 0, "place": Place().model_dump()}
-
-
-def describe_job(job: Restore | Backup) -> JobMessage:
-    return JobMessage(kind=job.kind, system_id=job.system_id, job_id=job.job_id)

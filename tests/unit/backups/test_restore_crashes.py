@@ -15,9 +15,9 @@ from quarterdeck.backups.archive.layout import ArchiveName
 from quarterdeck.backups.records import Backup
 from quarterdeck.backups.requests import begin_restore_test
 from quarterdeck.backups.restores import Restore
-from quarterdeck.backups.restoring import describe_job
 from quarterdeck.backups.store import BackupStore
 from quarterdeck.keys import parse_task_key
+from quarterdeck.systems.lifecycle import API_SECONDS
 from quarterdeck.tasks.states import TERMINAL
 from tests.restore_crashes import Deployed, Sweep, list_crashes, prepare
 from tests.restore_site import RestoreSite
@@ -49,7 +49,7 @@ def restore_into(site: RestoreSite) -> object:
 def test_it(site: RestoreSite) -> object:
     system = site.systems.get(base().system.system_id)
     test = begin_restore_test(site.systems, system, base().backup, site.now)
-    site.wire.send(describe_job(test))
+    site.wire.send(test.message)
     return test
 
 
@@ -59,7 +59,7 @@ test_it.__test__ = False  # type: ignore[attr-defined]
 def back_up(site: RestoreSite) -> object:
     system = site.systems.get(base().system.system_id)
     backup = site.begin(system)
-    site.wire.send(describe_job(backup))
+    site.wire.send(backup.message)
     return backup
 
 
