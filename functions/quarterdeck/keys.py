@@ -13,6 +13,8 @@ from quarterdeck.names import format_time
 REGISTRY_SHARDS = 8
 LEASE_SHARDS = 4
 MEMORY_SHARDS = 4
+VERSION_PREFIX = "VERSION#"
+PLAN_PREFIX = "PLAN#"
 DEPLOYMENT_PREFIX = "DEPLOYMENT#"
 QUEUE_PREFIX = "QUEUE#"
 LATER_PREFIX = "LATER#"
@@ -66,7 +68,7 @@ def name_key(name: str) -> Key:
 
 
 def version_key(system_id: str, version: int) -> Key:
-    return Key(f"SYS#{system_id}", f"VERSION#{version:06}")
+    return Key(f"SYS#{system_id}", f"{VERSION_PREFIX}{version:06}")
 
 
 def deployment_key(system_id: str, number: int) -> Key:
@@ -78,7 +80,7 @@ def crew_version_key(system_id: str, version: int, crew: str) -> Key:
 
 
 def plan_key(system_id: str, version: int) -> Key:
-    return Key(f"SYS#{system_id}", f"PLAN#{version:06}")
+    return Key(f"SYS#{system_id}", f"{PLAN_PREFIX}{version:06}")
 
 
 def health_key(system_id: str) -> Key:
@@ -337,7 +339,7 @@ def lists_tasks(pk: str) -> bool:
 
 def name_version(sk: str) -> int | None:
     """Of `VERSION#<n>`; None if it is the key of something else."""
-    return int(sk.removeprefix("VERSION#")) if sk.startswith("VERSION#") else None
+    return int(sk.removeprefix(VERSION_PREFIX)) if sk.startswith(VERSION_PREFIX) else None
 
 
 class Call(NamedTuple):

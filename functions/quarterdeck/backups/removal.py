@@ -8,11 +8,22 @@ from quarterdeck.backups.job import Hold
 from quarterdeck.backups.restores import Restore
 from quarterdeck.backups.rewriting import RESERVE_SECONDS
 from quarterdeck.blobs import BlobStore
-from quarterdeck.keys import TASKS_BY_TIME, Key, Scope, parse_task_time, system_key
+from quarterdeck.keys import (
+    CREWS_PREFIX,
+    DEPLOYMENT_PREFIX,
+    PLAN_PREFIX,
+    TASKS_BY_TIME,
+    VERSION_PREFIX,
+    Key,
+    Scope,
+    parse_task_time,
+    system_key,
+)
 from quarterdeck.names import parse_time
 from quarterdeck.table import Delete, Item, Table
 
 TASKS_AT_ONCE = 50
+MADE_READY = (VERSION_PREFIX, CREWS_PREFIX, PLAN_PREFIX, DEPLOYMENT_PREFIX)
 
 
 class Removal:
@@ -31,8 +42,9 @@ class Removal:
         )
 
     def remove_system(self, system_id: str, left: Callable[[], float]) -> bool:
-        """Of a new system that never came to be: what its id stands for."""
-        return self._delete(self.table.query(system_key(system_id).pk, ""), left)
+        """Of a new system that never came to be: what was made ready for it."""
+        pk = system_key(system_id).pk
+        return all(self._delete(self.table.query(pk, prefix), left) for prefix in MADE_READY)
 
     def _delete(self, items: Iterable[Item], left: Callable[[], float]) -> bool:
         for some in batched(items, MOST_ITEMS, strict=False):
