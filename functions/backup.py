@@ -8,8 +8,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import TypeAdapter
 
 from quarterdeck.backups.archive.head import ArchiveKeys
-from quarterdeck.backups.archive.records import Record
 from quarterdeck.backups.archives import Archives
+from quarterdeck.backups.erasing import find_nothing
 from quarterdeck.backups.service import BackupService
 from quarterdeck.backups.store import BackupStore
 from quarterdeck.blobs import BlobStore
@@ -33,14 +33,9 @@ def load_service() -> BackupService:
         archives=Archives(s3, settings.archives_bucket_name, keys),
         queue=Queue(boto3.client("sqs"), settings.backups_queue_url),
         clock=read_clock,
-        find_erased=lambda _: keep_record,
+        find_erased=find_nothing,
         frequency=settings.backup_frequency,
     )
-
-
-def keep_record(record: Record) -> Record:
-    """Nothing is ever erased yet."""
-    return record
 
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int] | None:

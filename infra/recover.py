@@ -15,6 +15,7 @@ import boto3
 from infra.environment import load_target
 from quarterdeck.backups.archive.head import ArchiveKeys
 from quarterdeck.backups.archives import Archives
+from quarterdeck.backups.erasing import find_nothing
 from quarterdeck.backups.recovery import Recovery
 from quarterdeck.backups.store import BackupStore
 from quarterdeck.blobs import BlobStore
@@ -61,7 +62,7 @@ def make_recovery(environment: str, outputs: dict[str, str]) -> Recovery:
         backups=BackupStore(table),
         archives=Archives(s3, outputs["ArchivesBucketName"], keys),
         frequency=load_target(environment).environment.backup_frequency,
-        find_erased=lambda system_id: list_erasures(table, system_id).strip,
+        find_erased=find_nothing,
         clock=read_clock,
         tell=say,
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 from quarterdeck.backups.archive.head import ArchiveKeys
 from quarterdeck.backups.archive.layout import PARTS, Part
 from quarterdeck.backups.archive.objects import ArchiveObjects
-from quarterdeck.backups.archive.records import Record
+from quarterdeck.backups.erasing import Erase
 from quarterdeck.backups.job import claim_job, run_job
 from quarterdeck.backups.records import Backup
 from quarterdeck.backups.requests import begin_restore, begin_restore_test
@@ -50,7 +50,7 @@ class RestoreSite(BackupSite):
         keys = ArchiveKeys(cast("KMSClient", FakeKms()), FakeKms.key_arn)
         super().__init__(ArchiveSite(objects, keys))
         self.wire = Wire(self)
-        self.erase: Callable[[Record], Record] = lambda record: record
+        self.erase: Erase = lambda crew, entry: entry
         self.left: Callable[[], float] = lambda: INVOCATION
 
     def make_work(self) -> RestoreWork:

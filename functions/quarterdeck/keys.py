@@ -344,6 +344,11 @@ def name_crew(pk: str) -> str | None:
     return names[0] if kind in {"CREW", "METRICS", *COLLECTIONS} else None
 
 
+def name_memory(pk: str) -> str | None:
+    """The crew of a record's `#MEMORY#<crew>#<shard>`; None if it is the key of something else."""
+    return name_crew(pk) if pk.startswith("#MEMORY#") else None
+
+
 def lists_tasks(pk: str) -> bool:
     """Whether it is a partition of the registry of tasks."""
     return "#TASKS#" in pk

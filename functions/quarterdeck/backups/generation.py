@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from quarterdeck.backups.archive.records import Record
-from quarterdeck.keys import LEASE_KEYS, TASKS_BY_TIME, Key, Scope, name_crew, name_task
+from quarterdeck.keys import EVENT_PREFIX, INDEX_KEYS, Key, Scope, name_crew, name_task
 from quarterdeck.names import format_time, parse_time
 from quarterdeck.table import Item, marshal_item, unmarshal_item
 from quarterdeck.tasks.outcome import Outcome, TaskError, summarize_outcome
@@ -21,10 +21,7 @@ INTERRUPTED = Outcome(
         type="interrupted", message="the task had not ended when the system was restored"
     ),
 )
-TRANSIENT = {
-    *(*LEASE_KEYS, TASKS_BY_TIME.partition, TASKS_BY_TIME.order),
-    *("claimed_by", "not_before", "cancel_requested"),
-}
+TRANSIENT = {*INDEX_KEYS, "claimed_by", "not_before", "cancel_requested"}
 """What only a task that lives has, and the keys of indexes."""
 
 
@@ -97,7 +94,7 @@ def rebuild_task(task_id: str, records: Sequence[Record], target: Target) -> Reb
     events = {
         scope.place(records[0].pk, sk): event
         for sk, event in found.items()
-        if not is_expired(event, target.now)
+        if sk.startswith(EVENT_PREFIX) and not is_expired(event, target.now)
     }
     items = {
         **events,

@@ -5,13 +5,13 @@ from itertools import groupby
 from operator import attrgetter
 
 from quarterdeck.backups.comparison import find_difference
+from quarterdeck.backups.erasing import Erase, erase_content
 from quarterdeck.backups.generation import rebuild
 from quarterdeck.backups.job import Hold, JobFailed
 from quarterdeck.backups.passage import Unit
 from quarterdeck.backups.restores import Place, Restore, Stage
 from quarterdeck.backups.rewriting import (
     RESERVE_SECONDS,
-    Erase,
     find_target,
     was_accepted_since,
 )
@@ -61,7 +61,7 @@ class Proofreader:
             self._require_version(unit)
             if self.hold.job.kind == "restore":
                 return {}
-        rebuilt = rebuild([self.erase(record) for record in unit], self.target)
+        rebuilt = rebuild([erase_content(record, self.erase) for record in unit], self.target)
         return rebuilt.items
 
     def _check(self, expected: Mapping[Key, Item], place: Place) -> None:

@@ -14,12 +14,13 @@ from quarterdeck.backups.archive.layout import MANIFEST, MANIFEST_LIMIT, Archive
 from quarterdeck.backups.archive.objects import ArchiveObjects
 from quarterdeck.backups.archive.reader import Archive, list_archives, open_archive
 from quarterdeck.backups.archives import Archives
+from quarterdeck.backups.erasing import FindErased
 from quarterdeck.backups.job import claim_job, make_job_item, run_job
 from quarterdeck.backups.passage import walk
 from quarterdeck.backups.records import Backup, BackupProgress
 from quarterdeck.backups.requests import find_restore
 from quarterdeck.backups.restores import Place, Restore
-from quarterdeck.backups.restoring import FindErased, RestoreWork
+from quarterdeck.backups.restoring import RestoreWork
 from quarterdeck.backups.sources import read_document
 from quarterdeck.backups.store import BackupStore
 from quarterdeck.keys import backed_up_key, name_version, system_key

@@ -4,11 +4,12 @@ from collections.abc import Callable, Sequence
 
 from quarterdeck.backups.archives import Archives
 from quarterdeck.backups.conditions import note_job
+from quarterdeck.backups.erasing import FindErased
 from quarterdeck.backups.job import Hold
 from quarterdeck.backups.proofreading import Proofreader
 from quarterdeck.backups.removal import Removal
 from quarterdeck.backups.restores import Restore
-from quarterdeck.backups.restoring import FindErased, begin_phase, take_stages
+from quarterdeck.backups.restoring import begin_phase, take_stages
 from quarterdeck.backups.rewriting import Rewriter
 from quarterdeck.backups.sources import Sources
 from quarterdeck.backups.store import BackupStore

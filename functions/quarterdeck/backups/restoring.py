@@ -9,12 +9,13 @@ from datetime import timedelta
 from quarterdeck.backups.archives import Archives
 from quarterdeck.backups.closing import bump_live, find_safety_backup
 from quarterdeck.backups.completion import Completion
+from quarterdeck.backups.erasing import FindErased
 from quarterdeck.backups.job import Hold, JobFailed
 from quarterdeck.backups.proofreading import Proofreader
 from quarterdeck.backups.records import JobStatus
 from quarterdeck.backups.removal import Removal
 from quarterdeck.backups.restores import Phase, Place, Restore, Stage, plan_stages
-from quarterdeck.backups.rewriting import Erase, Rewriter
+from quarterdeck.backups.rewriting import Rewriter
 from quarterdeck.backups.sources import Sources
 from quarterdeck.backups.store import BackupStore
 from quarterdeck.backups.swap import reopen_system
@@ -30,8 +31,6 @@ from quarterdeck.tasks.queue import BackupMessage, Queue
 
 LOOK_SECONDS = 15
 """Until it is looked again whether the safety backup has ended."""
-type FindErased = Callable[[str], Erase]
-"""What was erased of a system."""
 type Left = Callable[[], float]
 """Seconds of the invocation."""
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from datetime import timedelta
 
-from quarterdeck.backups.archive.records import Record
 from quarterdeck.backups.batches import Batch
+from quarterdeck.backups.erasing import Erase, erase_content
 from quarterdeck.backups.generation import Rebuilt, Target, rebuild
 from quarterdeck.backups.job import Hold
 from quarterdeck.backups.passage import Unit
@@ -21,8 +21,6 @@ RESERVE_SECONDS = 60.0
 """Of an invocation, for one chunk more and what comes after it."""
 TEST_DAYS = 2
 """When what a test may have left goes by itself."""
-type Erase = Callable[[Record], Record]
-"""A record without what was erased since it was backed up."""
 
 
 class Rewriter:
@@ -57,7 +55,7 @@ class Rewriter:
     def _rebuild(self, stage: Stage, unit: Unit) -> Rebuilt:
         if stage.source == "carried" and not self._is_carried(unit):
             return Rebuilt({})
-        return rebuild([self.erase(record) for record in unit], self.target)
+        return rebuild([erase_content(record, self.erase) for record in unit], self.target)
 
     def _make_puts(self, stage: Stage, unit: Unit, rebuilt: Rebuilt) -> list[Put]:
         """With contents that are long in blobs; of versions, what the system lacks."""

@@ -6,12 +6,13 @@ from datetime import datetime
 
 from quarterdeck.backups.archives import Archives
 from quarterdeck.backups.backup import BackupWork
+from quarterdeck.backups.erasing import FindErased
 from quarterdeck.backups.job import Clock, Work, claim_job, run_job
 from quarterdeck.backups.pruning import prune_backups
 from quarterdeck.backups.records import Backup, Job, Verification
 from quarterdeck.backups.restore_test import RestoreTestWork
 from quarterdeck.backups.restores import Restore
-from quarterdeck.backups.restoring import FindErased, RestoreWork
+from quarterdeck.backups.restoring import RestoreWork
 from quarterdeck.backups.schedule import Schedule
 from quarterdeck.backups.store import BackupStore
 from quarterdeck.backups.verification import VerificationWork

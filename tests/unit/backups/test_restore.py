@@ -8,7 +8,6 @@ from quarterdeck.alerts.conditions import note_condition
 from quarterdeck.alerts.names import AlertName
 from quarterdeck.alerts.store import AlertStore
 from quarterdeck.backups.archive.layout import Part
-from quarterdeck.backups.archive.records import Record
 from quarterdeck.backups.records import Backup
 from quarterdeck.errors import NotFound
 from quarterdeck.keys import Key
@@ -291,11 +290,10 @@ def test_what_was_erased_since_is_not_brought_back(site: RestoreSite, system: Sy
     backup = site.back_up(system)
     site.later(minutes=1)
 
-    def erase(record: Record) -> Record:
-        if record.item.get("record_id") == {"S": gone}:
-            left = {name: value for name, value in record.item.items() if name not in CONTENT}
-            return record._replace(item=left)
-        return record
+    def erase(crew: str, entry: Item) -> Item:
+        if (crew, entry.get("record_id")) == ("research", gone):
+            return {name: value for name, value in entry.items() if name not in CONTENT}
+        return entry
 
     site.erase = erase
     restore = site.restore(system, backup)
