@@ -61,57 +61,41 @@ def test_a_test_and_a_dry_run_leave_the_system_open(
     assert kinds["restore_test"] == test.json["restore"]["restore_id"]
 
 
-@pytest.mark.parametrize(
-    ("body", "faults"),
-    [
-        ({"parts": []}, {"parts": "names at least one part"}),
-        (
-            {"parts": ["task_histories"], "into": "copy"},
-            {"parts": "a new system needs crew_configurations"},
-        ),
-        ({"into": "No Name"}, {"into": "must match ^[a-z][a-z0-9-]{0,39}$"}),
-        ({"parts": ["journals"]}, None),
-        ({"dry": True}, None),
-    ],
-)
-def test_a_request_that_means_nothing_is_refused(
-    backup: Backup, body: dict[str, Any], faults: dict[str, str] | None
-) -> None:
+def test_a_request_that_means_nothing_is_refused(backup: Backup) -> None:
     before = read_items()
-    answer = ask(backup, body)
-    assert answer.status == 422
-    assert faults is None or answer.faults.keys() == faults.keys()
+    empty = ask(backup, {"parts": []})
+    assert (empty.status, empty.faults) == (422, {"parts": "names at least one part"})
+    without = ask(backup, {"parts": ["task_histories"], "into": "copy"})
+    assert without.faults == {"parts": "a new system needs crew_configurations"}
+    for body, field in (
+        ({"into": "No Name"}, "into"),
+        ({"parts": ["journals"]}, "parts[0]"),
+        ({"dry": True}, "dry"),
+    ):
+        answer = ask(backup, body)
+        assert (answer.status, list(answer.faults)) == (422, [field])
     assert read_items() == before
 
 
-@pytest.mark.parametrize(
-    ("changes", "detail"),
-    [
+def test_only_a_good_backup_is_restored(services: Services, backup: Backup) -> None:
+    key = backup_key(backup.system_id, backup.backup_id)
+    for changes, detail in (
         ({"status": "running"}, "the backup is running: one that is completed can be restored"),
         ({"status": "failed"}, "the backup is failed: one that is completed can be restored"),
         ({"damage": "chunk 1: gone"}, "the backup is damaged: chunk 1: gone"),
-    ],
-)
-@pytest.mark.parametrize("what", ["restore", "test"])
-def test_only_a_good_backup_is_restored(
-    services: Services, backup: Backup, changes: dict[str, str], detail: str, what: str
-) -> None:
-    key = backup_key(backup.system_id, backup.backup_id)
-    services.table.write(Update(key, changes, {}))
-    answer = ask(backup, what=what)
-    assert (answer.status, answer.json["detail"]) == (409, detail)
+    ):
+        services.table.write(Update(key, changes, {}))
+        for what in ("restore", "test"):
+            answer = ask(backup, what=what)
+            assert (answer.status, answer.json["detail"]) == (409, detail)
 
 
-@pytest.mark.parametrize("state", ["restoring", "deleting", "deploying"])
-def test_the_state_can_forbid_it(
-    services: Services, system: System, backup: Backup, state: str
-) -> None:
-    services.table.write(Update(system_key(system.system_id), {"state": state}, {}))
-    before = read_items()
-    answer = ask(backup)
-    assert answer.status == 409
-    assert answer.json["detail"] == f"system 'desk' is {state}: it cannot be restored now"
-    assert read_items() == before
+def test_the_state_can_forbid_it(services: Services, system: System, backup: Backup) -> None:
+    for state in ("restoring", "deleting", "deploying"):
+        services.table.write(Update(system_key(system.system_id), {"state": state}, {}))
+        answer = ask(backup)
+        assert answer.status == 409
+        assert answer.json["detail"] == f"system 'desk' is {state}: it cannot be restored now"
 
 
 def test_not_while_a_version_is_deployed_or_a_backup_runs(

@@ -1,6 +1,5 @@
 """A system that is being restored: nothing is taken, begun or changed, and all can be read."""
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -19,6 +18,7 @@ from quarterdeck.tasks.upkeep import Upkeep
 from tests import systems
 from tests.api_calls import Answer, call, read_items
 from tests.monitor_site import Site, Unread
+from tests.restore_site import RestoreSite
 
 REQUEST = {"description": "x", "crew_name": "research"}
 
@@ -47,23 +47,20 @@ def ask(system: System, method: str, path: str, body: Any = None, **rest: Any) -
     return call(method, f"/crews/{system.system_id}{path}", body, **rest)
 
 
-@pytest.mark.parametrize(
-    ("path", "body"),
-    [
+def test_what_the_restore_would_leave_behind_is_to_be_tried_later(
+    services: Services, system: System
+) -> None:
+    before = read_items()
+    for path, body in (
         ("/tasks", REQUEST),
         ("/tasks/TASK/cancel", None),
         ("/alerts/research.error_rate/ack", None),
         ("/alerts/research.error_rate/silence", {"minutes": 5}),
-    ],
-)
-def test_what_the_restore_would_leave_behind_is_to_be_tried_later(
-    services: Services, system: System, path: str, body: Any
-) -> None:
-    before = read_items()
-    answer = ask(system, "POST", path, body)
-    assert (answer.status, answer.headers["Retry-After"]) == (503, "60")
-    assert answer.json["type"] == "urn:quarterdeck:problem:restoring"
-    assert answer.json["detail"] == "system 'desk' is being restored: try again later"
+    ):
+        answer = ask(system, "POST", path, body)
+        assert (answer.status, answer.headers["Retry-After"]) == (503, "60")
+        assert answer.json["type"] == "urn:quarterdeck:problem:restoring"
+        assert answer.json["detail"] == "system 'desk' is being restored: try again later"
     assert read_items() == before
 
 
@@ -77,84 +74,79 @@ def test_a_retry_is_to_be_tried_later(services: Services, system: System) -> Non
     assert read_items() == before
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "body"),
-    [
-        ("PUT", "", systems.system()),
-        ("DELETE", "", None),
-        ("DELETE", "?force=true", None),
-        ("POST", "/rollback", None),
-        ("POST", "/pause", None),
-        ("POST", "/unpause", None),
-        ("POST", "/scale", {"crew_name": "research", "capacity": 2}),
-    ],
-)
-def test_what_needs_the_system_as_it_is_is_refused(
-    services: Services, system: System, method: str, path: str, body: Any
-) -> None:
+def test_what_needs_the_system_as_it_is_is_refused_and_it_can_be_read(system: System) -> None:
     before = read_items()
-    path, _, force = path.partition("?force=")
-    query = {"force": force} if force else None
-    answer = ask(system, method, path, body, headers={"if-match": '"1"'}, query=query)
-    assert (answer.status, "restoring" in answer.json["detail"]) == (409, True)
+    for method, path, body, query in (
+        ("PUT", "", systems.system(), None),
+        ("DELETE", "", None, None),
+        ("DELETE", "", None, {"force": "true"}),
+        ("POST", "/rollback", None, None),
+        ("POST", "/pause", None, None),
+        ("POST", "/unpause", None, None),
+        ("POST", "/scale", {"crew_name": "research", "capacity": 2}, None),
+        ("POST", "/backup", None, None),
+    ):
+        answer = ask(system, method, path, body, headers={"if-match": '"1"'}, query=query)
+        assert (answer.status, "restoring" in answer.json["detail"]) == (409, True), path
+    for path in ("", "/deployments", "/tasks", "/tasks/TASK", "/metrics", "/alerts", "/scale"):
+        assert ask(system, "GET", path).status == 200, path
     assert read_items() == before
 
 
-@pytest.mark.parametrize(
-    "path", ["", "/deployments", "/tasks", "/tasks/TASK", "/metrics", "/alerts", "/scale"]
-)
-def test_it_can_be_read(services: Services, system: System, path: str) -> None:
-    assert ask(system, "GET", path).status == 200
+class Closed:
+    """A system in memory that can be closed and opened, with a task that waits."""
+
+    def __init__(self) -> None:
+        self.site, self.queue = RestoreSite(), Unread()
+        self.system = self.site.deploy()
+        self.task = self.site.submit(self.system)
+
+    def set_state(self, state: str) -> None:
+        self.site.table.write(Update(system_key(self.system.system_id), {"state": state}, {}))
+
+    def admit(self) -> TaskMessage:
+        scope, site = self.system.scope, self.site
+        assert admit_tasks(site.table, self.queue, scope, "research", site.clock) == [self.task]
+        message = self.queue.messages.pop()
+        assert isinstance(message, TaskMessage)
+        return message
+
+    def claim(self, message: TaskMessage) -> object:
+        site = self.site
+        return claim(site.table, site.blobs, self.queue, message, site.clock)
+
+    def tend(self) -> int:
+        """What the monitor does for tasks."""
+        site = self.site
+        upkeep = Upkeep(site.table, site.blobs, self.queue, site.clock)
+        settled = sum(upkeep.settle_due(list_due(site.table, site.now)).values())
+        return settled + upkeep.admit_everywhere()
 
 
-def test_no_message_is_claimed_until_it_is_open_again(services: Services, system: System) -> None:
-    set_state(services, system, "active")
-    (task_id,) = admit_tasks(
-        services.table, services.task_queue, system.scope, "research", read_clock
-    )
-    message = TaskMessage(**system.scope._asdict(), task_id=task_id, epoch=0)
-
-    def claim_it() -> object:
-        return claim(services.table, services.blobs, services.task_queue, message, read_clock)
-
-    set_state(services, system, "restoring")
-    assert claim_it() is None
-    set_state(services, system, "active")
-    assert claim_it()
+def test_no_message_is_claimed_until_it_is_open_again() -> None:
+    closed = Closed()
+    message = closed.admit()
+    closed.set_state("restoring")
+    assert closed.claim(message) is None
+    closed.set_state("active")
+    assert closed.claim(message)
 
 
 @pytest.mark.parametrize("work", ["a queued task", "a message nobody took", "a lost worker"])
-def test_the_monitor_leaves_its_tasks_alone(services: Services, system: System, work: str) -> None:
-    queue = Unread()
-    later = timedelta(0 if work == "a queued task" else 11 * 60)
-    upkeep = Upkeep(services.table, services.blobs, queue, lambda: read_clock() + later)
+def test_the_monitor_leaves_its_tasks_alone(work: str) -> None:
+    closed = Closed()
     if work != "a queued task":
-        assert admit_tasks(services.table, queue, system.scope, "research", read_clock)
+        message = closed.admit()
         if work == "a lost worker":
-            set_state(services, system, "active")
-            claim_task(services, queue)
-            set_state(services, system, "restoring")
-    queue.messages.clear()
-    before = [item for item in read_items() if "#" in item["pk"]["S"] and "@" in item["pk"]["S"]]
-
-    def act() -> int:
-        return (
-            sum(upkeep.settle_due(list_due(services.table, read_clock() + later)).values())
-            + upkeep.admit_everywhere()
-        )
-
-    assert act() == 0
-    assert not queue.messages
-    now = [item for item in read_items() if "#" in item["pk"]["S"] and "@" in item["pk"]["S"]]
-    assert now == before
-    set_state(services, system, "active")
-    assert act() == 1
-
-
-def claim_task(services: Services, queue: Unread) -> None:
-    (message,) = queue.messages
-    assert isinstance(message, TaskMessage)
-    assert claim(services.table, services.blobs, queue, message, read_clock)
+            assert closed.claim(message)
+        closed.site.later(minutes=11)
+    closed.set_state("restoring")
+    before = closed.site.dump_generation(closed.system.system_id, 1)
+    assert closed.tend() == 0
+    assert not closed.queue.messages
+    assert closed.site.dump_generation(closed.system.system_id, 1) == before
+    closed.set_state("active")
+    assert closed.tend() == 1
 
 
 def test_the_monitor_neither_scales_it_nor_judges_its_metrics() -> None:
