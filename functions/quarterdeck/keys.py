@@ -5,7 +5,7 @@ The only module that spells a key.
 
 import zlib
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Literal, NamedTuple
 
 from quarterdeck.names import format_time
@@ -20,6 +20,7 @@ DECISION_PREFIX = "DECISION#"
 EVENT_PREFIX = "EVENT#"
 CALL_PREFIX = "CALL#"
 STARTED = "#STARTED"
+HOLD_PREFIX = "HOLD#"
 ALERT_PREFIX = "METRIC#"
 HISTORY_PREFIX = "HISTORY#"
 BACKUP_PREFIX = "BACKUP#"
@@ -75,6 +76,11 @@ def deployment_key(system_id: str, number: int) -> Key:
 
 def crew_version_key(system_id: str, version: int, crew: str) -> Key:
     return Key(f"SYS#{system_id}", f"{CREWS_PREFIX}{version:06}#{crew}")
+
+
+def budget_key(system_id: str, crew: str, day: date) -> Key:
+    """Not of a generation: a restore does not rewind what was spent."""
+    return Key(f"SYS#{system_id}#CREW#{crew}", f"BUDGET#{day:%Y-%m-%d}")
 
 
 def plan_key(system_id: str, version: int) -> Key:
@@ -174,6 +180,12 @@ class Scope(NamedTuple):
 
     def end_key(self, task_id: str) -> Key:
         return Key(f"{self.prefix}#TASK#{task_id}", "END")
+
+    def spending_key(self, task_id: str) -> Key:
+        return Key(f"{self.prefix}#TASK#{task_id}", "SPENDING")
+
+    def hold_key(self, task_id: str, hold_id: str) -> Key:
+        return Key(f"{self.prefix}#TASK#{task_id}", f"{HOLD_PREFIX}{hold_id}")
 
     def later_key(self, crew: str, not_before: str, task_id: str) -> Key:
         return Key(f"{self.prefix}#CREW#{crew}", f"{LATER_PREFIX}{not_before}#{task_id}")

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from quarterdeck.abreast import map_abreast
+from quarterdeck.alerts.budgets import note_budget
 from quarterdeck.alerts.evaluation import AlertCheck, Known
 from quarterdeck.alerts.states import RAISED
 from quarterdeck.errors import NotFound
@@ -23,7 +24,7 @@ from quarterdeck.scaling.actuation import Scaler
 from quarterdeck.scaling.reading import CrewReading
 from quarterdeck.systems.activity import ActiveSystems, mark_active
 from quarterdeck.systems.configuration import Metric, Threshold
-from quarterdeck.systems.records import System
+from quarterdeck.systems.records import CrewVersion, System
 from quarterdeck.systems.store import SystemStore
 from quarterdeck.systems.thresholds import resolve_thresholds
 
@@ -62,7 +63,7 @@ class Round:
         self.emit = emit
         self.environment = environment
         self.at_once = at_once
-        self._thresholds: dict[Key, Mapping[Metric, Threshold]] = {}
+        self._versions: dict[Key, CrewVersion] = {}
 
     def look(self, now: datetime, left: Callable[[], float]) -> dict[str, int]:
         """What was done; `left`: seconds, after which the rest is left to the next minute."""
@@ -94,6 +95,10 @@ class Round:
         with self._guard(turn.deeds, system.system_id):
             known = self.alerts.read_alerts(system)
             turn.deeds["alerts_told"] += self.alerts.settle_conditions(system, known, now)
+        for name, alert in known.items():
+            if name.metric == "budget" and name.crew in system.crews and alert.state in RAISED:
+                with self._guard(turn.deeds, system.system_id):
+                    self._end_budget_alert(system, name.crew, now)
         unsettled = any(alert.state in RAISED or alert.outbox for alert in known.values())
         for crew in system.crews:
             reading = None
@@ -133,11 +138,20 @@ class Round:
         )
 
     def _find_thresholds(self, system: System, crew: str) -> Mapping[Metric, Threshold]:
-        """Of the current version, which never change."""
+        version = self._find_version(system, crew)
+        return resolve_thresholds(version) if version else {}
+
+    def _end_budget_alert(self, system: System, crew: str, now: datetime) -> None:
+        """Whoever spends a budget raises its alert; on the next day, nobody may."""
+        if version := self._find_version(system, crew):
+            note_budget(self.alerts.store, system.scope, crew, version.budget, now)
+
+    def _find_version(self, system: System, crew: str) -> CrewVersion | None:
+        """Of the current version, which never changes."""
         key = crew_version_key(system.system_id, system.current_version, crew)
-        if key not in self._thresholds and (found := self.systems.get_crew_version(system, crew)):
-            self._thresholds[key] = resolve_thresholds(found)
-        return self._thresholds.get(key, {})
+        if key not in self._versions and (found := self.systems.get_crew_version(system, crew)):
+            self._versions[key] = found
+        return self._versions.get(key)
 
     @contextmanager
     def _guard(self, deeds: Deeds, system_id: str) -> Iterator[None]:

@@ -17,6 +17,7 @@ from quarterdeck.systems.store import SystemStore
 from quarterdeck.table import ConditionFailed, Table
 from quarterdeck.tasks.admission import admit_tasks, send_task
 from quarterdeck.tasks.attempt import admit_for
+from quarterdeck.tasks.budgets import settle_left
 from quarterdeck.tasks.ending import CANCELLED, store_outcome
 from quarterdeck.tasks.outcome import Outcome, TaskError
 from quarterdeck.tasks.queue import Queue, WorkMessage
@@ -96,6 +97,7 @@ class Upkeep:
             return
         document = store_outcome(self.blobs, scope, state, outcome)
         self.table.write(*bury_task(scope, state, outcome, document, self.clock()))
+        settle_left(self.table, scope, state.crew_name, state.task_id)
 
     def admit_everywhere(self, left: Callable[[], float] = lambda: math.inf) -> int:
         """Admits for each crew of the marked systems; one that fails keeps no other from it.
