@@ -1,6 +1,6 @@
 """The bucket of backups, and the key that its archives' keys are wrapped with."""
 
-from aws_cdk import Acknowledgment, Aws, Duration, RemovalPolicy, Stack, Validations
+from aws_cdk import Acknowledgment, Duration, RemovalPolicy, Stack, Validations
 from aws_cdk.aws_iam import Policy, PolicyStatement, Role
 from aws_cdk.aws_kms import Key
 from aws_cdk.aws_s3 import (
@@ -89,23 +89,10 @@ class ArchiveBucket(Construct):
                     resources=[bucket],
                     conditions={"StringLike": {"s3:prefix": [f"{PREFIX}*"]}},
                 ),
+                # In its own name for the keys of archives, and through S3 for the objects.
                 PolicyStatement(
                     actions=["kms:GenerateDataKey", "kms:Decrypt"],
                     resources=[self._key.key_arn],
-                    conditions={
-                        "StringEquals": {"kms:ViaService": f"s3.{Aws.REGION}.amazonaws.com"}
-                    },
-                ),
-                # The key of an archive names its system and backup: it opens nothing else.
-                PolicyStatement(
-                    actions=["kms:GenerateDataKey", "kms:Decrypt"],
-                    resources=[self._key.key_arn],
-                    conditions={
-                        "StringLike": {
-                            "kms:EncryptionContext:system": "*",
-                            "kms:EncryptionContext:backup": "*",
-                        }
-                    },
                 ),
             ],
         )

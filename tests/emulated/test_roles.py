@@ -40,6 +40,20 @@ RECEIVE: Call = ("sqs", "receive_message", {"QueueUrl": QUEUE})
 READ_BLOB: Call = ("s3", "get_object", {"Bucket": BUCKET, "Key": "blobs/x"})
 WRITE_BLOB: Call = ("s3", "put_object", {"Bucket": BUCKET, "Key": "blobs/x", "Body": b"x"})
 WRITE_ELSEWHERE: Call = ("s3", "put_object", {"Bucket": BUCKET, "Key": "other/x", "Body": b"x"})
+ARCHIVES = "ArchivesBucketName"
+READ_ARCHIVE: Call = ("s3", "get_object", {"Bucket": ARCHIVES, "Key": "backups/x"})
+WRITE_ARCHIVE: Call = ("s3", "put_object", {"Bucket": ARCHIVES, "Key": "backups/x", "Body": b"x"})
+WRITE_BESIDE: Call = ("s3", "put_object", {"Bucket": ARCHIVES, "Key": "other/x", "Body": b"x"})
+REMOVE_ARCHIVE: Call = ("s3", "delete_object", {"Bucket": ARCHIVES, "Key": "backups/x"})
+MAKE_KEY: Call = (
+    "kms",
+    "generate_data_key",
+    {
+        "KeyId": "ArchivesKeyArn",
+        "NumberOfBytes": 32,
+        "EncryptionContext": {"system": "x", "backup": "x"},
+    },
+)
 ADMIN_KEY = read_secret("quarterdeck-system/development/admin-key")
 CURSOR_KEY = read_secret("quarterdeck-system/development/cursor-key")
 MODEL_KEY = read_secret("quarterdeck/development/provider")
@@ -66,7 +80,7 @@ PUT_EVENT, PUT_ELSEWHERE = put_event("quarterdeck-development"), put_event("defa
 DENIED: dict[str, list[Call]] = {
     "api": [
         *(ADMIN_KEY, MODEL_KEY, TOOL_KEY, SCAN, DROP, RECEIVE, WRITE_ELSEWHERE, INVOKE, CALL_TOOLS),
-        *(PUBLISH, PUT_EVENT),
+        *(PUBLISH, PUT_EVENT, READ_ARCHIVE, WRITE_ARCHIVE, REMOVE_ARCHIVE, MAKE_KEY),
     ],
     "authorizer": [CURSOR_KEY, MODEL_KEY, PUT, QUERY, SCAN, SEND, READ_BLOB, INVOKE, CALL_TOOLS],
     "deployer": [ADMIN_KEY, CURSOR_KEY, TOOL_KEY, OTHER_KEY, SCAN, DROP, SEND, WRITE_BLOB],
@@ -76,7 +90,11 @@ DENIED: dict[str, list[Call]] = {
     ],
     "monitor": [
         *(ADMIN_KEY, CURSOR_KEY, MODEL_KEY, SCAN, WRITE_BLOB, RECEIVE, INVOKE, CALL_TOOLS),
-        PUT_ELSEWHERE,
+        *(PUT_ELSEWHERE, READ_ARCHIVE, REMOVE_ARCHIVE, MAKE_KEY),
+    ],
+    "backup": [
+        *(ADMIN_KEY, CURSOR_KEY, MODEL_KEY, TOOL_KEY, SCAN, DROP, SEND, WRITE_ELSEWHERE),
+        *(WRITE_BESIDE, INVOKE, CALL_TOOLS, PUBLISH, PUT_EVENT),
     ],
     "tools": [
         *(ADMIN_KEY, CURSOR_KEY, MODEL_KEY, OTHER_KEY, OTHER_TOOL_KEY, GET, PUT, QUERY, SCAN, DROP),
@@ -89,6 +107,9 @@ ALLOWED: dict[str, list[Call]] = {
     "deployer": [MODEL_KEY, GET, PUT, QUERY, CALL_TOOLS],
     "worker": [MODEL_KEY, GET, PUT, QUERY, WRITE_BLOB, READ_BLOB, CALL_TOOLS],
     "monitor": [LOOK_UP, GET, PUT, QUERY, PUBLISH, PUT_EVENT],
+    "backup": [
+        *(GET, PUT, QUERY, READ_BLOB, READ_ARCHIVE, WRITE_ARCHIVE, REMOVE_ARCHIVE, MAKE_KEY),
+    ],
     "tools": [TOOL_KEY],
 }
 

@@ -63,7 +63,7 @@ class BackupView(BaseModel):
     storage: Literal["cloud", "cloud_cold"]
     progress: BackupStage | None = None
     reasons: list[str] | None = None
-    """Why it failed."""
+    """Why it failed; while it runs, what went wrong in the attempts since it last came further."""
     ended_at: str | None = None
     verified_at: str | None = None
     """When all of it was last read back, and was as it was written."""
@@ -223,7 +223,7 @@ def view_backup(backup: Backup) -> BackupView:
         encrypted=backup.plan.encryption_enabled,
         storage=backup.plan.storage,
         progress=view_stage(backup) if backup.status == "running" else None,
-        reasons=list(backup.reasons) or None,
+        reasons=list(backup.reasons or backup.faults) or None,
         expires_at=backup.expires,
     )
 

@@ -6,6 +6,7 @@ import pytest
 from moto import mock_aws
 
 from tests.archive_site import ArchiveSite, make_archive_site
+from tests.backup_site import BackupSite
 
 
 @pytest.fixture(scope="module")
@@ -20,3 +21,8 @@ def archive_account() -> Iterator[ArchiveSite]:
 def site(archive_account: ArchiveSite) -> Iterator[ArchiveSite]:
     yield archive_account
     archive_account.objects.delete("")
+
+
+@pytest.fixture
+def world(site: ArchiveSite) -> BackupSite:
+    return BackupSite(site)

@@ -13,14 +13,8 @@ from quarterdeck.errors import Conflict
 from quarterdeck.keys import Key, system_key
 from quarterdeck.names import format_time
 from quarterdeck.table import Delete, Equals, Put, Update, unmarshal_item
-from tests.archive_site import ArchiveSite
 from tests.backup_site import INVOCATION, NOON, BackupSite
 from tests.systems import activate
-
-
-@pytest.fixture
-def world(site: ArchiveSite) -> BackupSite:
-    return BackupSite(site)
 
 
 def group_tasks(records: list[Record]) -> dict[str, dict[str, Any]]:

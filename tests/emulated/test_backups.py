@@ -1,0 +1,81 @@
+"""A backup on the deployed template: made by the function's own role, read back, and removed."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from infra.local.api import Api
+from infra.local.service import Service
+from quarterdeck.backups.archive.head import ArchiveKeys
+from quarterdeck.backups.archives import Archives
+from quarterdeck.backups.store import BackupStore
+from quarterdeck.table import Equals, Table, Update, unmarshal_item
+from quarterdeck.tasks.queue import BackupMessage, PruneMessage, Queue
+from tests import systems
+from tests.emulated.main_job import deploy, poll, submit, wait
+
+
+class Inside:
+    """What the function sees of the account, with root's rights."""
+
+    def __init__(self, aws: Callable[[str], Any], outputs: Any) -> None:
+        self.table = Table(aws("dynamodb"), outputs["TableName"])
+        self.backups = BackupStore(self.table)
+        self.queue = Queue[BackupMessage](aws("sqs"), outputs["BackupsQueueUrl"])
+        self.s3, self.bucket = aws("s3"), outputs["ArchivesBucketName"]
+        keys = ArchiveKeys(aws("kms"), outputs["ArchivesKeyArn"])
+        self.archives = Archives(self.s3, self.bucket, keys)
+
+    def list_objects(self, prefix: str) -> list[str]:
+        answer = self.s3.list_objects_v2(Bucket=self.bucket, Prefix=prefix)
+        return [entry["Key"] for entry in answer.get("Contents", [])]
+
+
+@pytest.fixture
+def inside(aws: Callable[[str], Any], service: Service) -> Inside:
+    return Inside(aws, service.outputs)
+
+
+def back_up(api: Api, system_id: str) -> Any:
+    begun = api.post(f"/crews/{system_id}/backup")
+    assert begun.status == 202, begun
+    path = f"/crews/{system_id}/backups/{begun.json['backup']['backup_id']}"
+    poll(lambda: api.get(path).json["backup"]["status"], {"completed", "failed"})
+    return api.get(path).json["backup"]
+
+
+def test_a_backup_is_made_verified_and_removed_when_its_time_is_over(
+    api: Api, inside: Inside
+) -> None:
+    system_id = deploy(api, systems.system("kept"))
+    task_id = submit(api, system_id, description="Ships follow a light. " * 4000)
+    assert wait(api, system_id, task_id)["status"] == "succeeded"
+    old, new = (back_up(api, system_id) for _ in range(2))
+    assert old["status"] == new["status"] == "completed", old
+    assert old["timestamp"] < old["verified_at"] <= old["ended_at"]
+
+    backup = inside.backups.get(system_id, old["backup_id"])
+    records = list(inside.archives.open(backup).read_part("task_histories"))
+    assert old["parts"]["task_histories"] == len(records)
+    (spec,) = [unmarshal_item(record.item) for record in records if record.sk == "SPEC"]
+    assert json.loads(spec["document"]["text"])["description"].startswith("Ships follow")
+
+    path = f"/crews/{system_id}/backups/{old['backup_id']}"
+    checked = api.post(f"{path}/verify").headers["location"]
+    poll(lambda: api.get(checked).json["verification"]["status"], {"completed", "failed"})
+    assert api.get(checked).json["verification"]["status"] == "completed"
+    assert api.get(path).json["backup"]["verified_at"] > old["verified_at"]
+
+    for each in (old, new):
+        key = inside.backups.get(system_id, each["backup_id"]).key
+        over = {"expires": "2026-01-01T00:00:00.000Z"}
+        done = [Equals("status", "completed")]
+        inside.table.write(Update(key, over, {}, conditions=done))
+    inside.queue.send(PruneMessage(kind="prune", system_id=system_id))
+    poll(lambda: str(api.get(path).status), {"404"})
+    assert not inside.list_objects(backup.archive.prefix)
+    (left,) = api.get(f"/crews/{system_id}/backups").json["backups"]
+    assert left["backup_id"] == new["backup_id"]
+    assert inside.list_objects(f"backups/{system_id}/")
