@@ -13,7 +13,17 @@ from quarterdeck.keys import restore_key, system_key
 from quarterdeck.names import Name, format_time, generate_id, generate_timed_id, is_id
 from quarterdeck.systems.records import FIRST, System
 from quarterdeck.systems.store import SystemStore, refuse_while_deploying
-from quarterdeck.table import Absent, Condition, ConditionFailed, Equals, Put, Table, Unset, Update
+from quarterdeck.table import (
+    Absent,
+    Condition,
+    ConditionFailed,
+    Equals,
+    Put,
+    Table,
+    Unset,
+    Update,
+    Write,
+)
 
 NEW_GENERATION = FIRST + 1
 """Of a new system's: its tasks can be older than itself, which those of the first cannot be."""
@@ -75,9 +85,9 @@ def begin_restore(
 
 
 def begin_restore_test(
-    systems: SystemStore, system: System, backup: Backup, now: datetime
+    systems: SystemStore, system: System, backup: Backup, now: datetime, *also: Write
 ) -> Restore:
-    """A test whose message is to be sent. Conflict unless the backup is good."""
+    """A test whose message is to be sent, begun with `also`. Conflict unless the backup is good."""
     require_good(backup)
     test = Restore(
         kind="restore_test",
@@ -90,7 +100,7 @@ def begin_restore_test(
         crews=(*system.crews, *system.retired),
         started_at=format_time(now),
     )
-    write_begin(systems, system, test, {}, [], now)
+    write_begin(systems, system, test, {}, [], now, *also)
     return test
 
 
@@ -110,6 +120,7 @@ def write_begin(
     changes: dict[str, str],
     conditions: list[Condition],
     now: datetime,
+    *also: Write,
 ) -> None:
     """The job, with a generation that no other job has."""
     latest = system.latest_generation
@@ -124,7 +135,7 @@ def write_begin(
         ],
     )
     try:
-        systems.table.write(taken, put_job(restore, now))
+        systems.table.write(taken, put_job(restore, now), *also)
     except ConditionFailed:
         raise Conflict("the system has changed meanwhile: read it again") from None
 

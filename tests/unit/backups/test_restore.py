@@ -8,7 +8,10 @@ from quarterdeck.alerts.conditions import note_condition
 from quarterdeck.alerts.names import AlertName
 from quarterdeck.alerts.store import AlertStore
 from quarterdeck.backups.archive.layout import Part
+from quarterdeck.backups.erasing import find_nothing
 from quarterdeck.backups.records import Backup
+from quarterdeck.backups.service import BackupService
+from quarterdeck.backups.weekly import WeeklyTests
 from quarterdeck.errors import NotFound
 from quarterdeck.keys import Key
 from quarterdeck.memory.records import CONTENT
@@ -329,6 +332,35 @@ def test_a_test_of_a_damaged_backup_raises_an_alert_that_names_the_chunk(
     assert alert
     assert alert.state == "critical"
     assert name in str(alert.last)
+
+
+def test_the_last_good_backup_is_tested_once_a_week(site: RestoreSite, system: System) -> None:
+    service = BackupService(
+        *(site.systems, site.backups, site.archives, site.wire, site.clock),
+        find_erased=find_nothing,
+        frequency="daily",
+    )
+    idle = site.deploy(name="idle", test_restores=False)
+    for each in (system, idle):
+        site.run_task(each)
+        site.back_up(each)
+    site.later(minutes=1)
+    last = site.back_up(system)
+    begun = 0
+    for _ in range(15 * 24):
+        site.later(hours=1)
+        tests = WeeklyTests(site.systems, site.backups, site.wire)
+        begun += tests.begin_due(site.now)
+        while site.wire.waiting:
+            _, message = site.wire.waiting.pop()
+            service.handle(message, lambda: 900.0)
+    assert begun == 2
+    proven = site.backups.get(system.system_id, last.backup_id)
+    assert proven.restore_proven_at
+    assert site.dump_generation(system.system_id, 2) == {}
+    alert = AlertStore(site.table).find(system.scope, AlertName(None, "restore_test"))
+    assert alert is not None
+    assert alert.state == "ok"
 
 
 def test_a_restore_that_wrote_something_else_is_never_seen(

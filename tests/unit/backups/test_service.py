@@ -6,6 +6,7 @@ import pytest
 
 from quarterdeck.alerts.names import AlertName
 from quarterdeck.alerts.store import AlertStore
+from quarterdeck.backups.erasing import find_nothing
 from quarterdeck.backups.records import Backup
 from quarterdeck.backups.service import BackupService
 from quarterdeck.leases import list_due
@@ -22,7 +23,11 @@ TWO = NOON.replace(hour=2) + timedelta(days=1)
 
 @pytest.fixture
 def service(world: BackupSite) -> BackupService:
-    return BackupService(world.systems, world.backups, world.archives, world.queue, world.clock)
+    return BackupService(
+        *(world.systems, world.backups, world.archives, world.queue, world.clock),
+        find_erased=find_nothing,
+        frequency="daily",
+    )
 
 
 def take(world: BackupSite, service: BackupService) -> None:
