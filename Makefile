@@ -4,7 +4,7 @@ ENV ?= development
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install layers demo up down run tool check-crews deploy-crews crew-fields test prove check format synth redrive
+.PHONY: help install layers demo up down run tool check-crews deploy-crews crew-fields test prove check format synth redrive recover
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ format: install ## formats the code, and fixes what ruff can fix
 
 synth: install ## the templates of ENV=development, staging or production, in cdk.out/
 	@$(PYTHON) -m infra.local.synthesis $(ENV) cdk.out
+
+recover: install ## systems from their archives when the table is lost: ENV=production (FROM=table)
+	@$(PYTHON) -m infra.recover "$(ENV)" $(FROM)
 
 redrive: install ## puts dead letters back: ENV=staging QUEUE=tasks (deployments, backups)
 	@$(PYTHON) -m infra.redrive "$(ENV)" "$(or $(QUEUE),tasks)"

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 
 from quarterdeck.backups.archive.head import ArchiveKeys
 from quarterdeck.backups.archives import Archives
+from quarterdeck.backups.erasing import find_nothing
 from quarterdeck.backups.service import BackupService
 from quarterdeck.backups.store import BackupStore
 from quarterdeck.blobs import BlobStore
@@ -32,6 +33,8 @@ def load_service() -> BackupService:
         archives=Archives(s3, settings.archives_bucket_name, keys),
         queue=Queue(boto3.client("sqs"), settings.backups_queue_url),
         clock=read_clock,
+        find_erased=find_nothing,
+        frequency=settings.backup_frequency,
     )
 
 

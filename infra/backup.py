@@ -50,6 +50,7 @@ class Backup(ServiceFunction):
                 "BACKUPS_QUEUE_URL": backups.url,
                 "ARCHIVES_BUCKET_NAME": archives.name,
                 "ARCHIVES_KEY_ARN": archives.key_arn,
+                "BACKUP_FREQUENCY": target.environment.backup_frequency,
             },
         )
         table.allow(
@@ -59,9 +60,9 @@ class Backup(ServiceFunction):
             "dynamodb:PutItem",
             "dynamodb:UpdateItem",
             "dynamodb:DeleteItem",
-            indexes=("active-systems",),
+            indexes=("active-systems", "tasks-by-time"),
         )
-        blobs.allow(self.role, "s3:GetObject")
+        blobs.allow(self.role, "s3:GetObject", "s3:PutObject", "s3:DeleteObject")
         archives.allow(self.role)
         backups.allow_send(self.role)
         self.function.add_event_source(backups.make_source(max_concurrency=AT_ONCE))

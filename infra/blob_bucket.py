@@ -10,7 +10,7 @@ from infra.environment import Target
 from infra.wildcards import accept_wildcard
 
 KEY_USE = {"s3:GetObject": "kms:Decrypt", "s3:PutObject": "kms:GenerateDataKey"}
-"""What each action asks of the key; large uploads would need kms:Decrypt to write."""
+"""What an action asks of the key; large uploads would need kms:Decrypt to write."""
 
 
 class BlobBucket(Construct):
@@ -62,7 +62,7 @@ class BlobBucket(Construct):
                 PolicyStatement(actions=list(actions), resources=[objects]),
                 # To write, S3 generates a data key; to read, it decrypts one.
                 PolicyStatement(
-                    actions=[KEY_USE[action] for action in actions],
+                    actions=[KEY_USE[action] for action in actions if action in KEY_USE],
                     resources=[self._key.key_arn],
                     conditions={
                         "StringEquals": {"kms:ViaService": f"s3.{Aws.REGION}.amazonaws.com"}

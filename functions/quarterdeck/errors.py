@@ -10,6 +10,7 @@ QuarterdeckError
 ├── PreconditionRequired 428   If-Match is missing
 ├── TooLarge         413
 ├── QueueFull        429   with Retry-After
+├── Restoring        503   the system is being restored; with Retry-After
 └── Contention       503   others changed the same items at each attempt; with Retry-After
 """
 
@@ -100,6 +101,13 @@ class QueueFull(QuarterdeckError):
     type = "queue-full"
     title = "Too many tasks are queued"
     headers = MappingProxyType({"Retry-After": "30"})
+
+
+class Restoring(QuarterdeckError):
+    status = 503
+    type = "restoring"
+    title = "The system is being restored"
+    headers = MappingProxyType({"Retry-After": "60"})
 
 
 class Contention(QuarterdeckError):

@@ -13,6 +13,8 @@ from quarterdeck.names import format_time
 REGISTRY_SHARDS = 8
 LEASE_SHARDS = 4
 MEMORY_SHARDS = 4
+VERSION_PREFIX = "VERSION#"
+PLAN_PREFIX = "PLAN#"
 DEPLOYMENT_PREFIX = "DEPLOYMENT#"
 QUEUE_PREFIX = "QUEUE#"
 LATER_PREFIX = "LATER#"
@@ -67,7 +69,7 @@ def name_key(name: str) -> Key:
 
 
 def version_key(system_id: str, version: int) -> Key:
-    return Key(f"SYS#{system_id}", f"VERSION#{version:06}")
+    return Key(f"SYS#{system_id}", f"{VERSION_PREFIX}{version:06}")
 
 
 def deployment_key(system_id: str, number: int) -> Key:
@@ -84,7 +86,7 @@ def budget_key(system_id: str, crew: str, day: date) -> Key:
 
 
 def plan_key(system_id: str, version: int) -> Key:
-    return Key(f"SYS#{system_id}", f"PLAN#{version:06}")
+    return Key(f"SYS#{system_id}", f"{PLAN_PREFIX}{version:06}")
 
 
 def health_key(system_id: str) -> Key:
@@ -140,6 +142,7 @@ def key_entry(key_id: str) -> Key:
 
 type Collection = Literal["MEMORY", "KNOWLEDGE"]
 """What a crew has learned, and what it was given."""
+COLLECTIONS: tuple[Collection, ...] = ("MEMORY", "KNOWLEDGE")
 
 
 class Scope(NamedTuple):
@@ -225,6 +228,31 @@ class Scope(NamedTuple):
     def memory_blob(self, crew: str, name: str) -> str:
         return f"blobs/memories/{self.system_id}@{self.generation}/{crew}/{name}"
 
+    def place(self, pk: str, sk: str) -> Key:
+        """Of a record of an archive, whose `pk` knows no scope."""
+        return Key(f"{self.prefix}{pk}", sk)
+
+    def place_blob(self, pk: str, sk: str) -> str:
+        """Where the document of a restored item is kept, if it is long."""
+        kind, *names = pk.removeprefix("#").split("#")
+        if kind == "TASK":
+            return f"{self.blob_prefix}/{names[0]}/{sk.lower()}.json"
+        crew, *rest = names
+        return self.memory_blob(crew, f"{'-'.join([kind.lower(), *rest, sk])}.txt")
+
+    def list_partitions(self, crew: str) -> list[str]:
+        """All that hold a crew's data; its tasks' are not among them."""
+        logs = [
+            self.memory_partition(crew, shard, collection)
+            for collection in COLLECTIONS
+            for shard in range(MEMORY_SHARDS)
+        ]
+        return [self.crew_key(crew).pk, self.bucket_partition(crew), *logs]
+
+    @property
+    def alerts_partition(self) -> str:
+        return f"{self.prefix}#ALERTS"
+
     def by_time(self, task_id: str, created: datetime) -> dict[str, str]:
         """The keys of a task's STATE in the index `tasks-by-time`."""
         moment = f"{format_time(created)}#{task_id}"
@@ -303,6 +331,32 @@ def parse_task_key(pk: str) -> TaskKey:
     system, task_id = pk.removeprefix("SYS#").split("#TASK#")
     system_id, generation = system.split("@")
     return TaskKey(Scope(system_id, int(generation)), task_id)
+
+
+def name_task(pk: str) -> str | None:
+    """Of a record's `#TASK#<task_id>`; None if it is the key of something else."""
+    return pk.removeprefix("#TASK#") if pk.startswith("#TASK#") else None
+
+
+def name_crew(pk: str) -> str | None:
+    """Of a record's `#CREW#<crew>`, `#METRICS#<crew>`, `#MEMORY#<crew>#<shard>`; or None."""
+    kind, *names = pk.removeprefix("#").split("#")
+    return names[0] if kind in {"CREW", "METRICS", *COLLECTIONS} else None
+
+
+def name_memory(pk: str) -> str | None:
+    """The crew of a record's `#MEMORY#<crew>#<shard>`; None if it is the key of something else."""
+    return name_crew(pk) if pk.startswith("#MEMORY#") else None
+
+
+def lists_tasks(pk: str) -> bool:
+    """Whether it is a partition of the registry of tasks."""
+    return "#TASKS#" in pk
+
+
+def name_version(sk: str) -> int | None:
+    """Of `VERSION#<n>`; None if it is the key of something else."""
+    return int(sk.removeprefix(VERSION_PREFIX)) if sk.startswith(VERSION_PREFIX) else None
 
 
 class Call(NamedTuple):

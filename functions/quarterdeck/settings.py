@@ -85,6 +85,8 @@ class BackupSettings(BackupRequestSettings):
 
     archives_bucket_name: str
     archives_key_arn: str
+    backup_frequency: Literal["hourly", "daily", "none"]
+    """Of systems whose configuration says none."""
 
 
 class WorkerSettings(CrewSettings, AdmissionSettings):

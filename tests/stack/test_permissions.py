@@ -112,7 +112,7 @@ def test_indexes_are_queried_by_those_who_list_by_them(assembly: Assembly) -> No
     assert indexes("api") == {"tasks-by-time", "systems"}
     assert indexes("monitor") == {"active-systems", "leases"}
     assert indexes("deployer") == {"tasks-by-time"}
-    assert indexes("backup") == {"active-systems"}
+    assert indexes("backup") == {"active-systems", "tasks-by-time"}
     assert indexes("worker") == indexes("authorizer") == set()
 
 

@@ -21,6 +21,7 @@ from quarterdeck.http.pagination import PAGE_SIZE, Cursor, Limit
 from quarterdeck.metrics.figures import MetricState
 from quarterdeck.names import read_clock
 from quarterdeck.systems.configuration import Threshold
+from quarterdeck.systems.store import refuse_while_restoring
 
 router = APIGatewayHttpRouter()
 
@@ -119,6 +120,7 @@ def silence_alert(system_id: str, alert_id: str, request: SilenceRequest) -> Ale
 def change_alert(system_id: str, alert_id: str, change: Callable[[Alert], Alert]) -> AlertView:
     """The alert after it; NotFound if the system has none of this id."""
     system = open_system(router, system_id)
+    refuse_while_restoring(system)
     name = parse_alert_id(alert_id)
     return view_alert(name, services_of(router).alerts.modify(system.scope, name, change))
 

@@ -20,6 +20,7 @@ from quarterdeck.http import (
     deployments,
     keys,
     metrics,
+    restores,
     scale,
     service,
     systems,
@@ -58,7 +59,18 @@ def serialize(answer: Any) -> str:
 
 
 app = APIGatewayHttpResolver(enable_validation=True, serializer=serialize)
-for resource in (service, systems, deployments, scale, tasks, metrics, alerts, backups, keys):
+for resource in (
+    service,
+    systems,
+    deployments,
+    scale,
+    tasks,
+    metrics,
+    alerts,
+    backups,
+    restores,
+    keys,
+):
     app.include_router(resource.router)
 # Powertools validates before every middleware, and has no public way to be first. Nor has it one
 # to list the routes.

@@ -16,6 +16,7 @@ from quarterdeck.http.services import Services
 from quarterdeck.http.waiting import parse_wait, wait_until
 from quarterdeck.names import read_clock
 from quarterdeck.systems.records import System
+from quarterdeck.systems.store import refuse_while_restoring
 from quarterdeck.tasks.attempt import admit_for
 from quarterdeck.tasks.ending import stop_task
 from quarterdeck.tasks.outcome import TaskError, Usage
@@ -143,6 +144,7 @@ def get_task(system_id: str, task_id: str) -> TaskView:
 )
 def cancel_task(system_id: str, task_id: str) -> Response[TaskView]:
     system = open_system(router, system_id)
+    refuse_while_restoring(system)
     services = services_of(router)
     state = stop_task(services.table, services.blobs, system.scope, task_id, read_clock)
     ended = state.status in TERMINAL

@@ -89,7 +89,7 @@ class Round:
         return dict(total)
 
     def _look_at(self, system: System, now: datetime, turn: Turn) -> None:
-        if not system.current_version or system.state == "deleting":
+        if not system.current_version or system.state in {"deleting", "restoring"}:
             return
         known: Known = {}
         with self._guard(turn.deeds, system.system_id):

@@ -79,6 +79,8 @@ class SystemUpkeep:
             message = DeletionMessage(system_id=system.system_id, delete=True)
             self.queue.send(message, delay_s=API_SECONDS)
             return
+        if system.state == "restoring":
+            return
         report = self.health.check(system, self.clock())
         self.health.note(system, report)
         alert = note_health(self.alerts, system.scope, report, self.clock())

@@ -83,6 +83,8 @@ def request_deletion(systems: SystemStore, system: System, *, force: bool, now: 
     refuse_while_deploying(system)
     if system.state == "deleting":
         return system
+    if system.state == "restoring":
+        raise Conflict(f"system '{system.name}' is restoring: wait for the restore's end")
     live = 0 if force else count_live(systems, system)
     if live:
         tasks = "1 task lives" if live == 1 else f"{live} tasks live"

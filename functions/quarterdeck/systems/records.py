@@ -11,7 +11,7 @@ from quarterdeck.systems.configuration import Budget, Metric, Threshold
 FIRST = 1
 """Of versions, deployments and generations."""
 
-State = Literal["deploying", "active", "paused", "failed", "deleting"]
+State = Literal["deploying", "active", "paused", "failed", "deleting", "restoring"]
 Frequency = Literal["hourly", "daily", "none"]
 StageName = Literal[
     "validate", "create_crews", "monitoring", "scaling", "backups", "health_checks", "activate"
@@ -26,7 +26,8 @@ class System(Record):
     """META. `current_version` is 0 until a deployment has succeeded.
 
     `retired`: crews of earlier versions, which may have tasks still. `deploying`: the number of the
-    deployment that runs.
+    deployment that runs. `restoring`: the id of the restore that does. `latest_generation`: the
+    last that was begun, if others than the current one were.
     """
 
     system_id: str
@@ -35,7 +36,9 @@ class System(Record):
     current_version: int
     latest_deployment: int
     deploying: int | None = None
+    restoring: str | None = None
     generation: int
+    latest_generation: int | None = None
     crews: tuple[str, ...]
     retired: tuple[str, ...] = ()
     created_at: str
@@ -70,7 +73,7 @@ class Deployment(Record):
 
     number: int
     version: int
-    kind: Literal["deploy", "rollback"] = "deploy"
+    kind: Literal["deploy", "rollback", "restore"] = "deploy"
     of_version: int | None = None
     """Whose configuration a rollback takes."""
     status: Literal["running", "succeeded", "failed"]

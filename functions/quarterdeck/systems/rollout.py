@@ -167,15 +167,19 @@ def prepare_capacity(system: System, version: int, crew: Crew) -> Put:
 def prepare_plan(
     system: System, version: int, configuration: SystemConfiguration, default: Frequency
 ) -> Put:
-    """`default`: the environment's, for a system that says none."""
-    plan = BackupPlan(
+    plan = make_plan(configuration, default)
+    return Put(plan_key(system.system_id, version), plan.model_dump())
+
+
+def make_plan(configuration: SystemConfiguration, default: Frequency) -> BackupPlan:
+    """`default`: the environment's frequency, for a system that says none."""
+    return BackupPlan(
         frequency=configuration.backup_frequency or default,
         retention_days=configuration.retention_days,
         storage=configuration.backup_storage,
         encryption_enabled=configuration.encryption_enabled,
         test_restores=configuration.test_restores,
     )
-    return Put(plan_key(system.system_id, version), plan.model_dump())
 
 
 def activate(

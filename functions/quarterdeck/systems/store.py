@@ -10,6 +10,7 @@ from quarterdeck.errors import (
     FieldError,
     InvalidInput,
     NotFound,
+    Restoring,
     system_not_found,
 )
 from quarterdeck.keys import (
@@ -138,7 +139,8 @@ class SystemStore:
 
     def _find_previous(self, system: System) -> int:
         for number in range(system.current_version - 1, 0, -1):
-            if self.get_deployment(system.system_id, number).status == "succeeded":
+            deployment = self._find_deployment(system.system_id, number)
+            if deployment and deployment.status == "succeeded":
                 return number
         raise Conflict("the system has no earlier version")
 
@@ -197,10 +199,15 @@ class SystemStore:
         return BackupPlan.model_validate(item)
 
     def get_deployment(self, system_id: str, number: int) -> DeploymentState:
-        item = self.table.get(deployment_key(system_id, number))
-        if item is None:
+        deployment = self._find_deployment(system_id, number)
+        if deployment is None:
             raise NotFound(f"system '{system_id}' has no deployment {number}")
-        return DeploymentState.model_validate(item)
+        return deployment
+
+    def _find_deployment(self, system_id: str, number: int) -> DeploymentState | None:
+        """None as well for one that a restore into a new system left behind."""
+        item = self.table.get(deployment_key(system_id, number))
+        return DeploymentState.model_validate(item) if item else None
 
     def list_deployments(self, system: System, limit: int, before: int | None) -> list[Deployment]:
         """Newest first, those with a number under `before`."""
@@ -252,6 +259,12 @@ class SystemStore:
 def refuse_while_deploying(system: System) -> None:
     if system.deploying:
         raise Conflict(f"deployment {system.deploying} of the system is running: wait for its end")
+
+
+def refuse_while_restoring(system: System) -> None:
+    """What was written now would be left behind with the generation that the restore replaces."""
+    if system.state == "restoring":
+        raise Restoring(f"system '{system.name}' is being restored: try again later")
 
 
 def check_deployable(system: System) -> None:

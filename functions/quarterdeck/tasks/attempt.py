@@ -141,8 +141,11 @@ def claim(
     """The message's task, running under a lease; None, logged and counted, if it is stale."""
     scope = Scope(message.system_id, message.generation)
     try:
-        if SystemStore(table, blobs).get(message.system_id).generation != message.generation:
+        system = SystemStore(table, blobs).get(message.system_id)
+        if system.generation != message.generation:
             raise NotFound("the generation is not the system's current one")
+        if system.state == "restoring":
+            raise NotFound("the system is being restored")
         state = TaskStore(table, blobs).get_state(scope, message.task_id)
         if (state.status, state.epoch) != ("dispatched", message.epoch):
             raise NotFound(f"the task is {state.status} with epoch {state.epoch}")

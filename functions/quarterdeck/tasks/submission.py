@@ -16,7 +16,7 @@ from quarterdeck.systems.activity import mark_active
 from quarterdeck.systems.configuration import MAX_INPUTS, MAX_TASK_SECONDS
 from quarterdeck.systems.placeholders import INPUT_NAME
 from quarterdeck.systems.records import CrewVersion, System
-from quarterdeck.systems.store import SystemStore
+from quarterdeck.systems.store import SystemStore, refuse_while_restoring
 from quarterdeck.table import Table
 from quarterdeck.tasks.states import Priority, TaskSpec, TaskState, rank_task
 from quarterdeck.tasks.store import TaskStore
@@ -130,6 +130,7 @@ def check_crew(table: Table, blobs: BlobStore, system: System, request: TaskRequ
 
 
 def check_system(system: System) -> None:
+    refuse_while_restoring(system)
     if system.state != "active":
         raise Conflict(
             f"system '{system.name}' is {system.state}: it takes tasks when it is active"

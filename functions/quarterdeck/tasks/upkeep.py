@@ -72,11 +72,12 @@ class Upkeep:
         return deeds
 
     def _settle(self, scope: Scope, task_id: str) -> Deed | None:
-        """What was done; None when the index was behind, or the generation is not current."""
+        """What was done; None when the index was behind, or the generation is not to be run."""
         state = self.tasks.get_state(scope, task_id)
         if not state.lease_expires_at or state.lease_expires_at >= format_time(self.clock()):
             return None
-        if self.systems.get(scope.system_id).generation != scope.generation:
+        system = self.systems.get(scope.system_id)
+        if system.generation != scope.generation or system.state == "restoring":
             return None
         if state.status == "dispatched":
             self.table.write(resend_task(scope, state, self.clock()))
@@ -120,6 +121,8 @@ class Upkeep:
         admitted, busy = 0, False
         try:
             system = self.systems.get(system_id)
+            if system.state == "restoring":
+                return 0
             for crew in (*system.crews, *system.retired):
                 live = self.systems.find_live(system, crew)
                 busy = busy or any(live)
