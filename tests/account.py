@@ -17,6 +17,7 @@ ENVIRONMENT = {
     "DEBUG_MODE": "false",
     "TABLE_NAME": "quarterdeck",
     "BUCKET_NAME": "quarterdeck",
+    "ARCHIVES_BUCKET_NAME": "archives",
     "CURSOR_SECRET": "quarterdeck-system/development/cursor-key",
     "BACKUP_FREQUENCY": "hourly",
     "MODEL_BASE_URLS": '["http://localhost:11434/v1"]',
@@ -30,9 +31,11 @@ ENVIRONMENT = {
 def prepare_account() -> dict[str, str]:
     """Makes it all, and answers the functions' variables."""
     create_table(boto3.client("dynamodb"))
-    boto3.client("s3").create_bucket(
-        Bucket="quarterdeck", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
-    )
+    for bucket in ("quarterdeck", "archives"):
+        boto3.client("s3").create_bucket(
+            Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
+        )
+    key = boto3.client("kms").create_key()["KeyMetadata"]["Arn"]
     for name in ("cursor-key", "admin-key"):
         boto3.client("secretsmanager").create_secret(
             Name=f"quarterdeck-system/development/{name}", SecretString=f"the {name}"
@@ -43,7 +46,7 @@ def prepare_account() -> dict[str, str]:
     }
     boto3.client("events").create_event_bus(Name=ENVIRONMENT["EVENT_BUS_NAME"])
     topic = boto3.client("sns").create_topic(Name="alerts")["TopicArn"]
-    return ENVIRONMENT | urls | {"ALERT_TOPIC_ARN": topic}
+    return ENVIRONMENT | urls | {"ALERT_TOPIC_ARN": topic, "ARCHIVES_KEY_ARN": key}
 
 
 def create_table(client: Any) -> None:

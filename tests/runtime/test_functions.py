@@ -9,6 +9,9 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
+from quarterdeck.blobs import BlobStore
+from quarterdeck.systems.store import SystemStore
+from quarterdeck.table import Table
 from tests import systems
 from tests.account import ENVIRONMENT, prepare_account
 from tests.events import http_event, sqs_event
@@ -17,6 +20,9 @@ from tests.runtime.runtime_api import FunctionProcess
 
 WORKER_SECONDS = 300
 """Of an invocation. A worker begins no call in the last minute of one."""
+
+BACKUP_SECONDS = 300
+"""It begins no chunk in the last two minutes."""
 
 
 @pytest.fixture
@@ -77,6 +83,26 @@ def test_a_system_is_deployed_and_runs_a_task(
     assert deeds.pop("systems_checked") in {0, 1}
     assert deeds.pop("systems") == 1
     assert set(deeds.values()) == {0}, deeds
+
+
+def test_a_system_is_backed_up(
+    start: Callable[[str], FunctionProcess], account: dict[str, str]
+) -> None:
+    blobs = BlobStore(boto3.client("s3"), account["BUCKET_NAME"])
+    store = SystemStore(Table(boto3.client("dynamodb"), account["TABLE_NAME"]), blobs)
+    path = f"/crews/{systems.deploy(store, systems.system()).system_id}/backup"
+    api, backup = start("api"), start("backup")
+    begun = api.invoke(http_event("POST", path))
+    message = receive(account["BACKUPS_QUEUE_URL"])
+    assert backup.invoke(message, timeout=BACKUP_SECONDS) is None
+    found = api.invoke(http_event("GET", begun["headers"]["Location"]))
+    made = json.loads(found["body"])["backup"]
+    assert (made["status"], made["parts"]) == ("completed", {"crew_configurations": 2})
+    assert backup.invoke({"time": "2026-11-23T12:00:00Z"}) == {
+        "backups": 0,
+        "tests": 0,
+        "prunes": 0,
+    }
 
 
 def test_tools_run_on_their_layers(start: Callable[[str], FunctionProcess]) -> None:

@@ -20,7 +20,15 @@ MAY_IMPORT_CREWAI = (
     "quarterdeck.tooling.registry",
     "tools",
 )
-WITHOUT_CREWAI = ("api", "authorizer", "monitor", "tools_runner")
+BACKUP_LAYER = ("aws_encryption_sdk",)
+NOT_LOADED = {
+    "api": ("crewai", *BACKUP_LAYER),
+    "authorizer": ("crewai", *BACKUP_LAYER),
+    "monitor": ("crewai", *BACKUP_LAYER),
+    "tools_runner": ("crewai", *BACKUP_LAYER),
+    "backup": ("crewai",),
+}
+"""What is in no layer of a function, or too slow to load for nothing."""
 INNERMOST = ("keys", "names", "errors")
 
 
@@ -75,6 +83,7 @@ def test_only_the_keys_module_spells_a_key() -> None:
             "#TASK#",
         ),
         *("#TASKS#", "#METRICS#", "#ALERTS", "METRIC#", "HISTORY#"),
+        *("BACKUP#", "VERIFY#", "RESTORE#", "CHUNK#", "BACKED_UP"),
         *("IDEM#", "BUDGET#", "HOLD#", "QUEUE#", "LATER#", "EVENT#", "CALL#", "DECISION#"),
     )
     spelling = {
@@ -88,12 +97,13 @@ def test_only_the_keys_module_spells_a_key() -> None:
     assert spelling == {"quarterdeck.keys"}
 
 
-@pytest.mark.parametrize("module", WITHOUT_CREWAI)
-def test_a_function_without_crews_does_not_load_crewai(module: str) -> None:
+@pytest.mark.parametrize("module", NOT_LOADED)
+def test_a_function_does_not_load_what_it_has_no_use_for(module: str) -> None:
     code = (
         f"import sys; sys.path.insert(0, {str(FUNCTIONS)!r}); import {module}; print(*sys.modules)"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = run.stdout.split()
     assert "quarterdeck.settings" in loaded
-    assert not [name for name in loaded if is_within(name, "crewai")]
+    unused = NOT_LOADED[module]
+    assert not [name for name in loaded if any(is_within(name, package) for package in unused)]

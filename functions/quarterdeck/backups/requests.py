@@ -22,7 +22,6 @@ from quarterdeck.table import (
     Table,
     Unset,
     Update,
-    Write,
 )
 
 NEW_GENERATION = FIRST + 1
@@ -85,9 +84,9 @@ def begin_restore(
 
 
 def begin_restore_test(
-    systems: SystemStore, system: System, backup: Backup, now: datetime, *also: Write
+    systems: SystemStore, system: System, backup: Backup, now: datetime
 ) -> Restore:
-    """A test whose message is to be sent, begun with `also`. Conflict unless the backup is good."""
+    """A test whose message is to be sent. Conflict unless the backup is good."""
     require_good(backup)
     test = Restore(
         kind="restore_test",
@@ -100,7 +99,7 @@ def begin_restore_test(
         crews=(*system.crews, *system.retired),
         started_at=format_time(now),
     )
-    write_begin(systems, system, test, {}, [], now, *also)
+    write_begin(systems, system, test, {}, [], now)
     return test
 
 
@@ -120,7 +119,6 @@ def write_begin(
     changes: dict[str, str],
     conditions: list[Condition],
     now: datetime,
-    *also: Write,
 ) -> None:
     """The job, with a generation that no other job has."""
     latest = system.latest_generation
@@ -135,7 +133,7 @@ def write_begin(
         ],
     )
     try:
-        systems.table.write(taken, put_job(restore, now), *also)
+        systems.table.write(taken, put_job(restore, now))
     except ConditionFailed:
         raise Conflict("the system has changed meanwhile: read it again") from None
 

@@ -16,7 +16,6 @@ from quarterdeck.backups.restoring import RestoreWork
 from quarterdeck.backups.schedule import Schedule
 from quarterdeck.backups.store import BackupStore
 from quarterdeck.backups.verification import VerificationWork
-from quarterdeck.backups.weekly import WeeklyTests
 from quarterdeck.keys import Key, backup_key, restore_key, verify_key
 from quarterdeck.observability import logger
 from quarterdeck.systems.records import Frequency
@@ -40,9 +39,7 @@ class BackupService:
     frequency: Frequency
 
     def schedule(self, now: datetime) -> dict[str, int]:
-        tests = WeeklyTests(self.systems, self.backups, self.queue)
-        begun = Schedule(self.systems, self.backups, self.queue).run(now)
-        return {**begun, "restore_tests": tests.begin_due(now)}
+        return Schedule(self.systems, self.backups, self.queue).run(now)
 
     def handle(self, message: BackupMessage, left: Left) -> None:
         """Does what the message says, if it still holds."""

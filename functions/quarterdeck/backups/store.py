@@ -83,6 +83,15 @@ class BackupStore:
     def get_known(self, system_id: str) -> BackupsOfSystem:
         return BackupsOfSystem.model_validate(self.table.get(backups_key(system_id)) or {})
 
+    def note_test_planned(self, system_id: str, known: BackupsOfSystem, due: datetime) -> None:
+        """Sees to a restore test's time; Conflict if another has."""
+        seen_to = {"test_planned_for": format_time(due)}
+        same = same_value("test_planned_for", known.test_planned_for)
+        try:
+            self.table.write(Update(backups_key(system_id), seen_to, {}, conditions=[same]))
+        except ConditionFailed:
+            raise Conflict("another has seen to the restore test") from None
+
     def get(self, system_id: str, backup_id: str) -> Backup:
         item = self.table.get(backup_key(system_id, backup_id)) if is_id(backup_id) else None
         if item is None:

@@ -82,6 +82,7 @@ def test_a_dry_run_of_retention(services: Services, system: System) -> None:
         assert answer.status == 200, answer.json
         return [each["backup_id"] for each in answer.json["backups"]]
 
+    assert call("GET", path, query={"would_expire_by": "2020-01-01"}).json == {"backups": []}
     assert ask(0) == ids[:2]
     assert ask(15) == ids[:3]
     assert ask(3650) == ids[:3]

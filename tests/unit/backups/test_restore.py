@@ -11,7 +11,6 @@ from quarterdeck.backups.archive.layout import Part
 from quarterdeck.backups.erasing import find_nothing
 from quarterdeck.backups.records import Backup
 from quarterdeck.backups.service import BackupService
-from quarterdeck.backups.weekly import WeeklyTests
 from quarterdeck.errors import NotFound
 from quarterdeck.keys import Key
 from quarterdeck.memory.records import CONTENT
@@ -336,27 +335,25 @@ def test_a_test_of_a_damaged_backup_raises_an_alert_that_names_the_chunk(
 
 def test_the_last_good_backup_is_tested_once_a_week(site: RestoreSite, system: System) -> None:
     service = BackupService(
-        *(site.systems, site.backups, site.archives, site.wire, site.clock),
+        systems=site.systems,
+        backups=site.backups,
+        archives=site.archives,
+        queue=site.wire,
+        clock=site.clock,
         find_erased=find_nothing,
         frequency="daily",
     )
-    idle = site.deploy(name="idle", test_restores=False)
-    for each in (system, idle):
-        site.run_task(each)
-        site.back_up(each)
-    site.later(minutes=1)
-    last = site.back_up(system)
+    site.deploy(name="untested", test_restores=False)
     begun = 0
     for _ in range(14 * 24):
         site.later(hours=1)
-        tests = WeeklyTests(site.systems, site.backups, site.wire)
-        begun += tests.begin_due(site.now)
+        begun += service.schedule(site.now)["tests"]
         while site.wire.waiting:
             _, message = site.wire.waiting.pop()
             service.handle(message, lambda: 900.0)
     assert begun == 2
-    proven = site.backups.get(system.system_id, last.backup_id)
-    assert proven.restore_proven_at
+    proven = [b for b in site.backups.list_all(system.system_id) if b.restore_proven_at]
+    assert len(proven) == 2
     assert site.dump_generation(system.system_id, 2) == {}
     alert = AlertStore(site.table).find(system.scope, AlertName(None, "restore_test"))
     assert alert is not None

@@ -1,6 +1,7 @@
 """What the function `backup` does with ticks and messages, and the monitor with lost ones."""
 
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -24,7 +25,11 @@ TWO = NOON.replace(hour=2) + timedelta(days=1)
 @pytest.fixture
 def service(world: BackupSite) -> BackupService:
     return BackupService(
-        *(world.systems, world.backups, world.archives, world.queue, world.clock),
+        systems=world.systems,
+        backups=world.backups,
+        archives=world.archives,
+        queue=world.queue,
+        clock=world.clock,
         find_erased=find_nothing,
         frequency="daily",
     )
@@ -103,12 +108,35 @@ def test_a_system_that_fails_keeps_no_other_from_it(
     assert len(list_backups(world, sound)) == 1
 
 
+def test_a_restore_is_tested_each_week(world: BackupSite, service: BackupService) -> None:
+    system, untested = world.deploy(), world.deploy(name="untested", test_restores=False)
+    hour = NOON
+    tests: list[datetime] = []
+    for number in range(21 * 24):
+        hour = NOON + timedelta(hours=number)
+        if tick(world, service, hour)["tests"]:
+            tests.append(hour)
+        if number == 0:
+            world.queue.messages.clear()
+            world.back_up(system)
+            world.back_up(untested)
+        world.queue.messages = [each for each in world.queue.messages if "test" in str(each[0])]
+    assert [second - first for first, second in pairwise(tests)] == [timedelta(days=7)] * 2
+    assert [message.system_id for message, _ in world.queue.messages] == [system.system_id] * 3
+    last, _ = world.queue.messages[-1]
+    world.queue.messages.clear()
+    service.handle(last, lambda: INVOCATION)
+    take(world, service)
+    (backup, *_) = list_backups(world, system)
+    assert backup.restore_proven_at
+
+
 def test_old_backups_are_pruned_once_a_day(world: BackupSite, service: BackupService) -> None:
     system = world.deploy()
     world.back_up(system)
-    assert tick(world, service, TWO)["pruned"] == 0
+    assert tick(world, service, TWO)["prunes"] == 0
     world.queue.messages.clear()
-    assert tick(world, service, TWO + timedelta(hours=1))["pruned"] == 1
+    assert tick(world, service, TWO + timedelta(hours=1))["prunes"] == 1
     assert (PruneMessage(kind="prune", system_id=system.system_id), 0) in world.queue.messages
 
 

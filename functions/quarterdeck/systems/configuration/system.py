@@ -42,7 +42,7 @@ class SystemConfiguration(Configuration):
     thresholds: dict[Metric, Threshold] = Field(default_factory=dict)
     """Of metrics, in place of the defaults: where alerts begin."""
     backup_frequency: Literal["hourly", "daily", "none"] | None = None
-    """Without it, the environment's. Kept, as all of backups; nothing acts on it yet."""
+    """Without it, the environment's."""
     retention_days: Whole = Field(default=30, ge=1, le=3650)
     """Of backups."""
     backup_storage: Literal["cloud", "cloud_cold"] = "cloud"
