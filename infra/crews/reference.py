@@ -15,8 +15,10 @@ from quarterdeck.systems.configuration import (
     Budget,
     Configuration,
     Crew,
+    Embedder,
     HealthChecks,
     Llm,
+    Memory,
     SmokeTask,
     Step,
     SystemConfiguration,
@@ -25,7 +27,8 @@ from quarterdeck.systems.configuration import (
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "configuration.md"
 MODELS: tuple[type[Configuration], ...] = (
-    SystemConfiguration, Crew, Agent, Llm, Step, Threshold, Budget, HealthChecks, SmokeTask,
+    SystemConfiguration, Crew, Agent, Llm, Step, Memory, Embedder, Threshold, Budget, HealthChecks,
+    SmokeTask,
 )  # fmt: skip
 TABLE = re.compile(r"(<!-- (?P<kind>fields|left out): (?P<name>\w+) -->\n).*?(<!-- end -->)", re.S)
 NAMES = {"integer": "whole number", "boolean": "true or false", "string": "text", "null": "null"}

@@ -5,11 +5,13 @@ from quarterdeck.systems.configuration.base import Configuration
 from quarterdeck.systems.configuration.crew import MAX_INPUTS, Budget, Crew
 from quarterdeck.systems.configuration.health_checks import HealthChecks, SmokeTask
 from quarterdeck.systems.configuration.llm import REHEARSAL, Llm
+from quarterdeck.systems.configuration.memory import Embedder, Memory
 from quarterdeck.systems.configuration.step import Step
 from quarterdeck.systems.configuration.system import (
     Metric,
     SystemConfiguration,
     Threshold,
+    walk_embedders,
     walk_llms,
     walk_tools,
 )
@@ -22,13 +24,16 @@ __all__ = [
     "Budget",
     "Configuration",
     "Crew",
+    "Embedder",
     "HealthChecks",
     "Llm",
+    "Memory",
     "Metric",
     "SmokeTask",
     "Step",
     "SystemConfiguration",
     "Threshold",
+    "walk_embedders",
     "walk_llms",
     "walk_tools",
 ]

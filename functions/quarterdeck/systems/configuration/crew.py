@@ -11,6 +11,7 @@ from quarterdeck.systems.configuration.agent import Agent
 from quarterdeck.systems.configuration.base import Configuration, Fault, Line, Share, Whole
 from quarterdeck.systems.configuration.crew_rules import find_crew_faults
 from quarterdeck.systems.configuration.llm import Llm, LlmOrName
+from quarterdeck.systems.configuration.memory import Embedder, Memory, choose_embedder
 from quarterdeck.systems.configuration.step import MAX_STEPS, Step
 from quarterdeck.systems.placeholders import list_placeholders
 
@@ -85,6 +86,8 @@ class Crew(Configuration):
     """Seconds that were quiet before it gets less, and for which a capacity set by hand stands."""
     budget: Budget = Budget()
     """See below."""
+    memory: Memory = Memory()
+    """See below."""
 
     @model_validator(mode="after")
     def check_placeholders(self) -> Self:
@@ -123,6 +126,21 @@ class Crew(Configuration):
         """Of the agents and the manager."""
         llms = tuple(agent.llm for agent in self.members)
         return (*llms, self.manager_llm) if self.manager_llm else llms
+
+    @property
+    def remembering(self) -> tuple[Agent, ...]:
+        """The agents, and the manager, who have memory."""
+        return tuple(agent for agent in self.members if agent.memory_enabled)
+
+    @property
+    def memory_llm(self) -> Llm:
+        """The model of memory, of a crew in which someone has one."""
+        return self.memory.llm or self.remembering[0].llm
+
+    @property
+    def embedder(self) -> Embedder:
+        """Of a crew in which someone has memory."""
+        return self.memory.embedder or choose_embedder(self.memory_llm)
 
     @property
     def texts(self) -> list[str]:
