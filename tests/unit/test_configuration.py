@@ -52,7 +52,7 @@ FAULTY_CREWS: list[tuple[Fields, str, str]] = [
     ),
     # Memory
     ({"memory": {"embedder": "anthropic/x"}}, "memory.embedder.model", "'anthropic/x' is neither"),
-    ({"memory": {"embedder": "bedrock/cohere"}}, "memory.embedder.model", "'bedrock/cohere' is none"),
+    ({"memory": {"embedder": "bedrock/x"}}, "memory.embedder.model", "'bedrock/x' is none of"),
     ({"memory": {"embedder": "openai/x"}}, "memory.embedder", "openai models need 'secret'"),
     (
         {"memory": {"embedder": {"model": "rehearsal", "secret": "key"}}},
