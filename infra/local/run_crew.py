@@ -15,7 +15,7 @@ from quarterdeck.faults import read_error
 from quarterdeck.process import prepare_process
 from quarterdeck.systems.configuration import Crew, SystemConfiguration
 from quarterdeck.systems.validation import find_unknown_tools
-from quarterdeck.tasks.outcome import Outcome, StepEvent, StepStarted
+from quarterdeck.tasks.outcome import MemoryDegraded, Outcome, RunEvent, StepStarted
 from quarterdeck.tooling.manifest import list_tools
 
 HELP = """\
@@ -113,6 +113,7 @@ def rehearse(crew: Crew, description: str, inputs: dict[str, str], *, verbose: b
     with Workspace().open_for("local"):
         prepare_process()
         # Not before the process is prepared: crewai reads the environment at its import.
+        from infra.local.run_memory import RunStorage
         from quarterdeck.execution.run import run_crew
         from quarterdeck.execution.tool_proxies import make_proxies
 
@@ -128,11 +129,14 @@ def rehearse(crew: Crew, description: str, inputs: dict[str, str], *, verbose: b
                 verbose=verbose,
                 on_event=print_event,
                 tools=make_proxies(crew, manifest, tools.call),
+                storage=RunStorage(),
             )
 
 
-def print_event(event: StepEvent) -> None:
-    if isinstance(event, StepStarted):
+def print_event(event: RunEvent) -> None:
+    if isinstance(event, MemoryDegraded):
+        print(f"  memory failed to {event.use}: {event.error.type}: {event.error.message}")
+    elif isinstance(event, StepStarted):
         print(f"  {event.agent} starts '{event.step}'", flush=True)
     else:
         tokens, seconds = event.usage.total_tokens, event.duration_ms / 1000
