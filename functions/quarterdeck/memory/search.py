@@ -13,8 +13,11 @@ from quarterdeck.memory.vectors import count_dimensions
 
 type Floats = NDArray[np.float32]
 
-BLOCK = 512
-"""Rows that are multiplied at once: what fits in a processor's cache."""
+BLOCK = 128 * 1024
+"""Numbers that are multiplied at once: they fit in a processor's cache, and are too few for BLAS
+to use threads, which are slow where processors are shared."""
+AT_ONCE = 512
+"""Vectors that are taken in at once."""
 
 
 class Match(NamedTuple):
@@ -65,10 +68,10 @@ class Matrix:
 
     def estimate(self, query: Floats) -> Iterator[Match]:
         """The best first."""
-        size = len(self.ids)
-        scores, block = np.empty(size, np.float32), np.empty((BLOCK, len(query)), np.float32)
-        for first in range(0, size, BLOCK):
-            some = self.coarse[first : min(first + BLOCK, size)]
+        size, rows = len(self.ids), max(1, BLOCK // len(query))
+        scores, block = np.empty(size, np.float32), np.empty((rows, len(query)), np.float32)
+        for first in range(0, size, rows):
+            some = self.coarse[first : min(first + rows, size)]
             held = block[: len(some)]
             np.copyto(held, some)
             np.dot(held, query, out=scores[first : first + len(some)])
@@ -93,7 +96,7 @@ class Index:
             by_size.setdefault(count_dimensions(each.memory.vector), []).append(each)
         for size, some in by_size.items():
             matrix = self.matrices.setdefault(size, Matrix(size))
-            for part in batched(some, BLOCK, strict=False):
+            for part in batched(some, AT_ONCE, strict=False):
                 matrix.add(part)
 
     def search(

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from quarterdeck.memory import search
 from quarterdeck.memory.filters import Filter
-from quarterdeck.memory.search import BLOCK
+from quarterdeck.memory.search import AT_ONCE
 from quarterdeck.memory.store import MemoryStore
 from tests.fakes import FakeTable
 from tests.memories import make_memory, open_store
@@ -54,10 +55,13 @@ def test_the_nearest_are_found(
         assert rank == pytest.approx(score(embeddings[memory.record_id], query), abs=0.001)
 
 
-def test_many_are_searched_as_few_are(store: MemoryStore, other: Open) -> None:
+def test_many_are_searched_as_few_are(
+    store: MemoryStore, other: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Against numpy in full precision; nothing at the borders of blocks is left out."""
+    monkeypatch.setattr(search, "BLOCK", 64 * 64)
     rng = np.random.default_rng(7)
-    vectors = rng.standard_normal((2 * BLOCK + 3, 64))
+    vectors = rng.standard_normal((2 * AT_ONCE + 3, 64))
     store.put([make_memory(n, list(vector)) for n, vector in enumerate(vectors)])
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     reader = other()
