@@ -5,7 +5,7 @@ STATE = "crewai's own state, or an identity that it gives"
 DEPRECATED = "deprecated by crewai"
 FILES = "reads or writes files of the machine that it runs on: a function has none that last"
 CACHE = "answers of tools are kept by the journal, for each call apart"
-KNOWLEDGE = "knowledge is not built: give texts as inputs"
+KNOWLEDGE = "knowledge is the crew's, for all its agents: `knowledge` of the crew"
 CLOUD = "a service of CrewAI's, beside AWS"
 ENVIRONMENT = "set by the environment, for all crews alike"
 CHECKPOINT = "crewai's checkpoints: the journal takes a task up again"
@@ -95,7 +95,8 @@ LEFT_OUT: dict[str, dict[str, str]] = {
             ("checkpoint", "checkpoint_inputs", "checkpoint_kickoff_event_id", "checkpoint_train"),
             CHECKPOINT,
         ),
-        **dict.fromkeys(("embedder", "knowledge", "knowledge_sources"), KNOWLEDGE),
+        "knowledge_sources": "`knowledge` has the texts themselves",
+        "embedder": "knowledge is searched with the embedder of the crew's memory",
         **dict.fromkeys(("planning", "planning_llm"), PLANNING),
         **dict.fromkeys(("share_crew", "tracing"), CLOUD),
         **dict.fromkeys(

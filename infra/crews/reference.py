@@ -16,6 +16,7 @@ from quarterdeck.systems.configuration import (
     Configuration,
     Crew,
     HealthChecks,
+    KnowledgeText,
     Llm,
     SmokeTask,
     Step,
@@ -25,7 +26,8 @@ from quarterdeck.systems.configuration import (
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "configuration.md"
 MODELS: tuple[type[Configuration], ...] = (
-    SystemConfiguration, Crew, Agent, Llm, Step, Threshold, Budget, HealthChecks, SmokeTask,
+    SystemConfiguration, Crew, Agent, Llm, Step, KnowledgeText, Threshold, Budget, HealthChecks,
+    SmokeTask,
 )  # fmt: skip
 TABLE = re.compile(r"(<!-- (?P<kind>fields|left out): (?P<name>\w+) -->\n).*?(<!-- end -->)", re.S)
 NAMES = {"integer": "whole number", "boolean": "true or false", "string": "text", "null": "null"}

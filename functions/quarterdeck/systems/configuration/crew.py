@@ -10,6 +10,7 @@ from quarterdeck.names import Name
 from quarterdeck.systems.configuration.agent import Agent
 from quarterdeck.systems.configuration.base import Configuration, Fault, Line, Share, Whole
 from quarterdeck.systems.configuration.crew_rules import find_crew_faults
+from quarterdeck.systems.configuration.knowledge import MAX_KNOWLEDGE, KnowledgeText
 from quarterdeck.systems.configuration.llm import Llm, LlmOrName
 from quarterdeck.systems.configuration.step import MAX_STEPS, Step
 from quarterdeck.systems.placeholders import list_placeholders
@@ -67,6 +68,8 @@ class Crew(Configuration):
     """Without steps, each of a sequential crew works on the request in turn."""
     tasks: tuple[Step, ...] = Field(default=(), max_length=MAX_STEPS)
     """The steps, in order."""
+    knowledge: tuple[KnowledgeText, ...] = Field(default=(), max_length=MAX_KNOWLEDGE)
+    """What its agents know beforehand: each turn is given the pieces that fit it best."""
     manager_llm: LlmOrName | None = None
     """Of a hierarchical crew's manager, whom crewai supplies; without it, the first agent's."""
     manager_agent: Annotated[Agent | Line | None, WrapValidator(read_manager)] = None
