@@ -217,6 +217,8 @@ def measure(value: Value) -> int:
     match kind:
         case "S":
             return len(content.encode())
+        case "B":
+            return len(content)
         case "N":
             return measure_number(content)
         case "L":

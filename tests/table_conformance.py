@@ -35,6 +35,7 @@ VALUES: Item = {
     "below": -17,
     "large": 10**37 + 1,
     "half": 0.5,
+    "bytes": b"\x00\xff",
     "tiny": 1.5e-7,
     "list": [1, "two", None, [3.25]],
     "map": {"": 1, "inner": {"empty": {}, "list": []}},

@@ -39,3 +39,7 @@ class BlobStore:
             Params={"Bucket": self.bucket, "Key": document["blob"]},
             ExpiresIn=LINK_SECONDS,
         )
+
+    def delete_blob(self, key: str) -> None:
+        """What it held is gone once the bucket's former versions expire."""
+        self.client.delete_object(Bucket=self.bucket, Key=key)

@@ -6,12 +6,13 @@ The only module that spells a key.
 import zlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from quarterdeck.names import format_time
 
 REGISTRY_SHARDS = 8
 LEASE_SHARDS = 4
+MEMORY_SHARDS = 4
 DEPLOYMENT_PREFIX = "DEPLOYMENT#"
 QUEUE_PREFIX = "QUEUE#"
 LATER_PREFIX = "LATER#"
@@ -94,6 +95,10 @@ def key_entry(key_id: str) -> Key:
     return Key(EVERY_KEY, key_id)
 
 
+type Collection = Literal["MEMORY", "KNOWLEDGE"]
+"""What a crew has learned, and what it was given."""
+
+
 class Scope(NamedTuple):
     """One generation of a system's data: what a restore writes anew."""
 
@@ -152,6 +157,15 @@ class Scope(NamedTuple):
 
     def bucket_key(self, crew: str, moment: datetime) -> Key:
         return Key(f"{self.prefix}#METRICS#{crew}", f"{moment:%Y-%m-%dT%H:%M}")
+
+    def memory_partition(self, crew: str, shard: int, collection: Collection) -> str:
+        return f"{self.prefix}#{collection}#{crew}#{shard}"
+
+    def memory_key(self, crew: str, shard: int, number: int, collection: Collection) -> Key:
+        return Key(self.memory_partition(crew, shard, collection), f"{number:012}")
+
+    def memory_blob(self, crew: str, name: str) -> str:
+        return f"blobs/memories/{self.system_id}@{self.generation}/{crew}/{name}"
 
     def by_time(self, task_id: str, created: datetime) -> dict[str, str]:
         """The keys of a task's STATE in the index `tasks-by-time`."""
@@ -231,6 +245,15 @@ def parse_alert_key(sk: str) -> tuple[str | None, str]:
 def parse_bucket_key(sk: str) -> datetime:
     """The minute that a metric bucket counts."""
     return datetime.fromisoformat(sk).replace(tzinfo=UTC)
+
+
+def parse_memory_key(sk: str) -> int:
+    """The number of an entry in its shard's log."""
+    return int(sk)
+
+
+def memory_shard(record_id: str) -> int:
+    return find_shard(record_id, MEMORY_SHARDS)
 
 
 def parse_decision_key(sk: str) -> str:

@@ -346,14 +346,14 @@ def unmarshal_item(item: Mapping[str, Any]) -> Item:
 
 
 def marshal(value: Any) -> dict[str, Any]:
-    """A JSON value as DynamoDB's; numbers keep their shortest exact text."""
+    """A JSON value, or bytes, as DynamoDB's; numbers keep their shortest exact text."""
     match value:
         case None:
             return {"NULL": True}
         case bool():
             return {"BOOL": value}
-        case str():
-            return {"S": value}
+        case str() | bytes():
+            return {"S" if isinstance(value, str) else "B": value}
         case int() | float():
             return {"N": repr(value)}
         case Mapping():

@@ -14,7 +14,12 @@ MODULES = {
     for path in FUNCTIONS.rglob("*.py")
 }
 ENTRY_POINTS = {name for name in MODULES if "." not in name}
-MAY_IMPORT_CREWAI = ("quarterdeck.execution", "quarterdeck.tooling.registry", "tools")
+MAY_IMPORT_CREWAI = (
+    "quarterdeck.execution",
+    "quarterdeck.memory.backend",
+    "quarterdeck.tooling.registry",
+    "tools",
+)
 WITHOUT_CREWAI = ("api", "authorizer", "monitor", "tools_runner")
 INNERMOST = ("keys", "names", "errors")
 

@@ -1,0 +1,226 @@
+"""A crew's memories in the table."""
+
+import threading
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import batched
+from typing import TYPE_CHECKING
+
+from quarterdeck.blobs import BlobStore
+from quarterdeck.keys import MEMORY_SHARDS, Collection, Scope, memory_shard
+from quarterdeck.memory.filters import EVERYTHING, Filter
+from quarterdeck.memory.log import Log
+from quarterdeck.memory.paths import ROOT, is_below, normalize_path
+from quarterdeck.memory.records import Memory, derive_id, dump_memory
+from quarterdeck.memory.shard import Erase, Forget, Keep, Kept
+from quarterdeck.memory.vectors import check_dimensions, count_dimensions, pack_vector
+from quarterdeck.names import generate_id
+from quarterdeck.table import Table
+
+if TYPE_CHECKING:
+    from quarterdeck.memory.search import Index
+
+AT_ONCE = 1_000
+"""Memories that one entry forgets."""
+
+
+class MemoryStore:
+    """Of one crew: what it has learned, or was given to know. For any threads of a process.
+
+    Each call sees all that was acknowledged before it, by whomever; a store that is kept reads
+    only what is new.
+    """
+
+    def __init__(
+        self,
+        table: Table,
+        blobs: BlobStore,
+        scope: Scope,
+        crew: str,
+        collection: Collection = "MEMORY",
+    ) -> None:
+        self.table = table
+        self.blobs = blobs
+        self.scope = scope
+        self.crew = crew
+        self._logs = [Log(table, scope, crew, n, collection) for n in range(MEMORY_SHARDS)]
+        self._index: Index | None = None
+        self._lock = threading.RLock()
+
+    def put(self, memories: Iterable[Memory], *, origin: str | None = None) -> list[Memory]:
+        """Keeps them, and gives them with the ids that they have now.
+
+        With an origin (a task), the same content is one memory however often it is put. Without,
+        a memory replaces the one that has its id. What was erased is not kept again. Raises
+        OtherDimensions.
+        """
+        with self._lock:
+            self._read_new()
+            named = [name_memory(each, origin) for each in memories]
+            for each in named:
+                check_dimensions(self._count_dimensions(), count_dimensions(each.vector))
+                self._keep(each, anew=origin is not None)
+            return named
+
+    def _keep(self, memory: Memory, *, anew: bool) -> None:
+        log = self._find_log(memory.record_id)
+        if Keep(memory.record_id, {}, anew).plan(log.shard) is None:
+            return
+        blob = self.scope.memory_blob(self.crew, f"{memory.record_id}-{generate_id()}.txt")
+        document = self.blobs.store_document(blob, memory.content)
+        log.add(Keep(memory.record_id, dump_memory(memory, document), anew))
+
+    def delete(self, chosen: Filter = EVERYTHING) -> int:
+        """Forgets them. Their content leaves the table with what is trimmed, or by `erase`."""
+        with self._lock:
+            ids = [each.memory.record_id for each in self._choose(chosen)]
+            for log, some in self._split(ids):
+                log.add(Forget(some))
+            return len(ids)
+
+    def erase(self, *, scope: str = ROOT, record_ids: Iterable[str] | None = None) -> list[str]:
+        """Takes content out of the table, also of former and forgotten memories; gives the ids.
+
+        Of a scope, of ids, or of the ids that are in the scope. They are never kept again.
+        """
+        with self._lock:
+            self._read_new()
+            ids = self._find_entries(normalize_path(scope), record_ids)
+            for log, some in self._split(ids):
+                log.add(Erase(some))
+                for record_id in some:
+                    for blob in log.remove_content(record_id):
+                        self.blobs.delete_blob(blob)
+            return ids
+
+    def _find_entries(self, scope: str, record_ids: Iterable[str] | None) -> list[str]:
+        wanted = None if record_ids is None else set(record_ids)
+        return [
+            record_id
+            for log in self._logs
+            for record_id, entries in log.shard.entries.items()
+            if (wanted is None or record_id in wanted)
+            and any(is_below(content.scope, scope) for content in entries.values())
+        ]
+
+    def get(self, record_id: str) -> Memory | None:
+        with self._lock:
+            log = self._find_log(record_id)
+            log.read_new()
+            kept = log.shard.kept.get(record_id)
+            return self._complete(kept) if kept else None
+
+    def list_newest(
+        self, chosen: Filter = EVERYTHING, *, limit: int | None = None, offset: int = 0
+    ) -> list[Memory]:
+        with self._lock:
+            found = sorted(self._choose(chosen), key=newness, reverse=True)
+            end = None if limit is None else offset + limit
+            return [self._complete(each) for each in found[offset:end]]
+
+    def survey(self, chosen: Filter = EVERYTHING) -> list[Memory]:
+        """In no order, and without the contents that are long."""
+        with self._lock:
+            return [each.memory for each in self._choose(chosen)]
+
+    def count(self, chosen: Filter = EVERYTHING) -> int:
+        """Of all, four small reads."""
+        if chosen == EVERYTHING:
+            return sum(log.count() for log in self._logs)
+        return len(self.survey(chosen))
+
+    def search(
+        self,
+        embedding: Sequence[float],
+        chosen: Filter = EVERYTHING,
+        *,
+        limit: int = 10,
+        min_score: float = 0.0,
+    ) -> list[tuple[Memory, float]]:
+        """The nearest first, with the cosine as score: 0 at least, and for one without a vector.
+
+        Raises OtherDimensions.
+        """
+        vector = pack_vector(embedding)
+        with self._lock:
+            self._read_new()
+            check_dimensions(self._count_dimensions(), count_dimensions(vector))
+            found = self._search(vector, chosen, limit)
+            return [(self._complete(kept), score) for kept, score in found if score >= min_score]
+
+    def _search(self, vector: bytes, chosen: Filter, limit: int) -> list[tuple[Kept, float]]:
+        def find(record_id: str) -> Kept | None:
+            kept = self._find_log(record_id).shard.kept[record_id]
+            return kept if chosen.takes(kept.memory) else None
+
+        matches = self._update_index().search(vector, find, limit) if vector else []
+        found = [
+            (self._find_log(each.record_id).shard.kept[each.record_id], max(each.score, 0.0))
+            for each in matches
+        ]
+        seen = {kept.memory.record_id for kept, _ in found}
+        rest = (each for each in self._kept() if each.memory.record_id not in seen)
+        for each in rest if len(found) < limit else ():
+            if chosen.takes(each.memory):
+                found.append((each, 0.0))
+        return found[:limit]
+
+    def _update_index(self) -> "Index":
+        if self._index is None:
+            from quarterdeck.memory.search import Index
+
+            self._index = Index()
+        for log in self._logs:
+            shard = log.shard
+            kept = [shard.kept[each] for each in shard.changed if each in shard.kept]
+            self._index.replace(
+                sorted(shard.changed), [each for each in kept if each.memory.vector]
+            )
+            shard.changed.clear()
+        return self._index
+
+    def _choose(self, chosen: Filter) -> list[Kept]:
+        self._read_new()
+        return [kept for kept in self._kept() if chosen.takes(kept.memory)]
+
+    def _kept(self) -> Iterator[Kept]:
+        return (kept for log in self._logs for kept in log.shard.kept.values())
+
+    def _complete(self, kept: Kept) -> Memory:
+        """With the content that is not held here."""
+        if kept.held:
+            return kept.memory
+        log = self._find_log(kept.memory.record_id)
+        item = self.table.get(log.key(kept.number)) or {}
+        document = item.get("document", {"text": ""})  # erased since it was read
+        return replace(kept.memory, content=self.blobs.load_document(document))
+
+    def _count_dimensions(self) -> Counter[int]:
+        return sum((log.shard.dimensions for log in self._logs), Counter())
+
+    def _read_new(self) -> None:
+        for log in self._logs:
+            log.read_new()
+
+    def _find_log(self, record_id: str) -> Log:
+        return self._logs[memory_shard(record_id)]
+
+    def _split(self, ids: Iterable[str]) -> Iterator[tuple[Log, tuple[str, ...]]]:
+        """By log, no more at once than one entry takes."""
+        by_log: dict[int, list[str]] = {}
+        for each in ids:
+            by_log.setdefault(memory_shard(each), []).append(each)
+        for number, some in by_log.items():
+            for part in batched(some, AT_ONCE, strict=False):
+                yield self._logs[number], part
+
+
+def name_memory(memory: Memory, origin: str | None) -> Memory:
+    if origin is None:
+        return memory
+    return replace(memory, record_id=derive_id(origin, memory), origin=origin)
+
+
+def newness(kept: Kept) -> tuple[float, str]:
+    return kept.memory.created_at.timestamp(), kept.memory.record_id

@@ -1,0 +1,53 @@
+"""Memories for tests, and stores of them."""
+
+from datetime import UTC, datetime, timedelta
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, cast
+
+from quarterdeck.blobs import BlobStore
+from quarterdeck.keys import Scope
+from quarterdeck.memory.records import Memory
+from quarterdeck.memory.store import MemoryStore
+from quarterdeck.memory.vectors import pack_vector
+from quarterdeck.table import Table
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+SCOPE = Scope("s1", 1)
+CREW = "research"
+START = datetime(2026, 11, 23, tzinfo=UTC)
+
+
+class FakeS3:
+    """Objects in memory."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, bytes] = {}
+
+    def put_object(self, *, Key: str, Body: bytes, **_: Any) -> None:  # noqa: N803 - as boto3
+        self.objects[Key] = Body
+
+    def get_object(self, *, Key: str, **_: Any) -> Any:  # noqa: N803
+        return {"Body": BytesIO(self.objects[Key])}
+
+    def delete_object(self, *, Key: str, **_: Any) -> None:  # noqa: N803
+        self.objects.pop(Key, None)
+
+
+def open_store(table: Table, s3: FakeS3 | None = None, crew: str = CREW) -> MemoryStore:
+    blobs = BlobStore(cast("S3Client", s3 or FakeS3()), "blobs")
+    return MemoryStore(table, blobs, SCOPE, crew)
+
+
+def make_memory(number: int, embedding: list[float] | None = None, **fields: Any) -> Memory:
+    """Memories of higher numbers are newer."""
+    moment = START + timedelta(minutes=number)
+    defaults: dict[str, Any] = {
+        "record_id": f"memory-{number}",
+        "content": f"Lighthouse {number} is white.",
+        "created_at": moment,
+        "last_accessed": moment,
+        "vector": pack_vector(embedding or [1.0, float(number)]),
+    }
+    return Memory(**(defaults | fields))
