@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 from quarterdeck.blobs import BlobStore
@@ -19,8 +20,13 @@ CREW = "research"
 START = datetime(2026, 11, 23, tzinfo=UTC)
 
 
+class NoSuchKey(Exception): ...
+
+
 class FakeS3:
     """Objects in memory."""
+
+    exceptions = SimpleNamespace(NoSuchKey=NoSuchKey)
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
@@ -29,6 +35,8 @@ class FakeS3:
         self.objects[Key] = Body
 
     def get_object(self, *, Key: str, **_: Any) -> Any:  # noqa: N803
+        if Key not in self.objects:
+            raise NoSuchKey(Key)
         return {"Body": BytesIO(self.objects[Key])}
 
     def delete_object(self, *, Key: str, **_: Any) -> None:  # noqa: N803

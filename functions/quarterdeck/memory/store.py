@@ -3,17 +3,21 @@
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
 from itertools import batched
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from quarterdeck.blobs import BlobStore
 from quarterdeck.keys import MEMORY_SHARDS, Collection, Scope, memory_shard
+from quarterdeck.memory.drafts import Erase, Forget, Keep
 from quarterdeck.memory.filters import EVERYTHING, Filter
 from quarterdeck.memory.log import Log
 from quarterdeck.memory.paths import ROOT, is_below, normalize_path
-from quarterdeck.memory.records import Memory, derive_id, dump_memory
-from quarterdeck.memory.shard import Erase, Forget, Keep, Kept
+from quarterdeck.memory.records import Memory, check_size, derive_id, dump_memory
+from quarterdeck.memory.retention import Retention, find_expired
+from quarterdeck.memory.shard import Kept
 from quarterdeck.memory.vectors import check_dimensions, count_dimensions, pack_vector
 from quarterdeck.names import generate_id
 from quarterdeck.table import Table
@@ -23,6 +27,14 @@ if TYPE_CHECKING:
 
 AT_ONCE = 1_000
 """Memories that one entry forgets."""
+TRIMMED_AT_ONCE = 100
+"""Entries of a shard that one call takes out: the next one goes on."""
+
+
+class Retained(NamedTuple):
+    forgotten: int
+    removed: int
+    """Entries of what was forgotten or replaced over a day ago."""
 
 
 class MemoryStore:
@@ -53,11 +65,13 @@ class MemoryStore:
 
         With an origin (a task), the same content is one memory however often it is put. Without,
         a memory replaces the one that has its id. What was erased is not kept again. Raises
-        OtherDimensions.
+        OtherDimensions, and ValueError for one that is too large.
         """
         with self._lock:
             self._read_new()
             named = [name_memory(each, origin) for each in memories]
+            for each in named:
+                check_size(each)
             for each in named:
                 check_dimensions(self._count_dimensions(), count_dimensions(each.vector))
                 self._keep(each, anew=origin is not None)
@@ -65,8 +79,11 @@ class MemoryStore:
 
     def _keep(self, memory: Memory, *, anew: bool) -> None:
         log = self._find_log(memory.record_id)
-        if Keep(memory.record_id, {}, anew).plan(log.shard) is None:
+        former = log.shard.kept.get(memory.record_id)
+        if former and anew:
             return
+        if former and memory.origin is None:
+            memory = replace(memory, origin=former.memory.origin)
         blob = self.scope.memory_blob(self.crew, f"{memory.record_id}-{generate_id()}.txt")
         document = self.blobs.store_document(blob, memory.content)
         log.add(Keep(memory.record_id, dump_memory(memory, document), anew))
@@ -90,8 +107,9 @@ class MemoryStore:
             for log, some in self._split(ids):
                 log.add(Erase(some))
                 for record_id in some:
-                    for blob in log.remove_content(record_id):
+                    for blob in log.list_blobs(record_id):
                         self.blobs.delete_blob(blob)
+                    log.remove_content(record_id)
             return ids
 
     def list_erasable(
@@ -111,6 +129,28 @@ class MemoryStore:
             if (wanted is None or record_id in wanted)
             and any(is_below(content.scope, scope) for content in entries.values())
         ]
+
+    def retain(self, retention: Retention, now: datetime) -> Retained:
+        """Forgets what is too old or too many; takes some of what is long forgotten out."""
+        with self._lock:
+            expired = find_expired(self.survey(), retention, now)
+            for log, some in self._split(expired):
+                log.add(Forget(some))
+            return Retained(len(expired), sum(self._trim(log, now) for log in self._logs))
+
+    def _trim(self, log: Log, now: datetime) -> int:
+        spent = log.list_spent(now)[:TRIMMED_AT_ONCE]
+        for number, entry in spent:
+            if entry.blob:
+                self.blobs.delete_blob(entry.blob)
+            log.take_out(number)
+        log.expire_done(now)
+        return len(spent)
+
+    @property
+    def held(self) -> int:
+        """How many memories this process holds."""
+        return sum(len(log.shard.kept) for log in self._logs)
 
     def get(self, record_id: str) -> Memory | None:
         with self._lock:
@@ -201,8 +241,9 @@ class MemoryStore:
             return kept.memory
         log = self._find_log(kept.memory.record_id)
         item = self.table.get(log.key(kept.number)) or {}
-        document = item.get("document", {"text": ""})  # erased since it was read
-        return replace(kept.memory, content=self.blobs.load_document(document))
+        with suppress(self.blobs.client.exceptions.NoSuchKey, KeyError):  # erased meanwhile
+            return replace(kept.memory, content=self.blobs.load_document(item["document"]))
+        return kept.memory
 
     def _count_dimensions(self) -> Counter[int]:
         return sum((log.shard.dimensions for log in self._logs), Counter())
