@@ -12,6 +12,7 @@ from quarterdeck.systems.configuration.base import Configuration, Fault, Line, S
 from quarterdeck.systems.configuration.crew_rules import find_crew_faults
 from quarterdeck.systems.configuration.knowledge import MAX_KNOWLEDGE, KnowledgeText
 from quarterdeck.systems.configuration.llm import Llm, LlmOrName
+from quarterdeck.systems.configuration.memory import Embedder, Memory, choose_embedder
 from quarterdeck.systems.configuration.step import MAX_STEPS, Step
 from quarterdeck.systems.placeholders import list_placeholders
 
@@ -88,6 +89,8 @@ class Crew(Configuration):
     """Seconds that were quiet before it gets less, and for which a capacity set by hand stands."""
     budget: Budget = Budget()
     """See below."""
+    memory: Memory = Memory()
+    """See below."""
 
     @model_validator(mode="after")
     def check_placeholders(self) -> Self:
@@ -126,6 +129,21 @@ class Crew(Configuration):
         """Of the agents and the manager."""
         llms = tuple(agent.llm for agent in self.members)
         return (*llms, self.manager_llm) if self.manager_llm else llms
+
+    @property
+    def remembering(self) -> tuple[Agent, ...]:
+        """The agents, and the manager, who have memory."""
+        return tuple(agent for agent in self.members if agent.memory_enabled)
+
+    @property
+    def memory_llm(self) -> Llm:
+        """The model of memory: the first agent's who has one, or the first's."""
+        return self.memory.llm or (self.remembering or self.members)[0].llm
+
+    @property
+    def embedder(self) -> Embedder:
+        """Of what the crew learns, and of what it is given to know."""
+        return self.memory.embedder or choose_embedder(self.memory_llm)
 
     @property
     def texts(self) -> list[str]:
