@@ -9,7 +9,7 @@ from typing import NamedTuple
 from crewai.llms.base_llm import BaseLLM
 from crewai.types.usage_metrics import UsageMetrics
 
-from quarterdeck.systems.configuration import REHEARSAL
+from quarterdeck.systems.configuration import REHEARSAL, Embedder
 from quarterdeck.tasks.outcome import Usage
 
 TABLE = Path(__file__).with_name("prices.json")
@@ -56,6 +56,16 @@ def count_usage(llm: BaseLLM, reported: dict[str, object] | None) -> Usage:
         cost_usd=price_tokens(price, tokens) if price else 0.0,
         unpriced=0 if price else 1,
     )
+
+
+def price_embedding(embedder: Embedder, tokens: int) -> Usage:
+    """One call of an embedder; it is no request to a model that answers."""
+    name = embedder.model.partition("/")[2]
+    price = find_price(
+        embedder.provider, name, str(embedder.base_url) if embedder.base_url else None
+    )
+    cost = tokens * price.prompt / MILLION if price else 0.0
+    return Usage(prompt_tokens=tokens, cost_usd=cost, unpriced=0 if price else 1)
 
 
 def price_tokens(price: Price, tokens: UsageMetrics) -> float:

@@ -277,9 +277,7 @@ def test_progress_that_cannot_be_written_is_logged_and_harms_nothing(
 
     outcome = run(make_crew(["A"]), on_event=fail)
     assert outcome.status == "succeeded"
-    assert [record.message for record in caplog.records] == [
-        "A step's progress was not recorded"
-    ] * 2
+    assert [record.message for record in caplog.records] == ["Progress was not recorded"] * 2
     assert "no table" in caplog.text
 
 

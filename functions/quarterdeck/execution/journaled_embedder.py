@@ -1,0 +1,66 @@
+"""An embedder as crewai's memory calls it, by way of the journal."""
+
+from collections.abc import Callable
+
+from quarterdeck.execution.embedders import VectorModel
+from quarterdeck.execution.journal import Journal, current_journal
+from quarterdeck.execution.journal_entry import Entry
+from quarterdeck.execution.journal_key import digest
+from quarterdeck.execution.journal_store import Place
+from quarterdeck.execution.journaled_calls import note_place
+from quarterdeck.execution.memory_faults import note_fault
+from quarterdeck.execution.memory_writes import decode_vector, encode_vector
+from quarterdeck.execution.prices import price_embedding
+from quarterdeck.execution.steps import current_watch
+
+type Vectors = list[list[float]]
+
+
+class JournaledEmbedder:
+    """A model that costs something is asked once; what its provider counts is the task's usage."""
+
+    def __init__(self, model: VectorModel) -> None:
+        self._model = model
+
+    def __call__(self, texts: list[str]) -> Vectors:
+        journal = current_journal.get(None)
+        if journal is None or self._model.is_local:
+            return self._model.embed(texts).vectors
+        embedder = self._model.embedder
+        try:
+            asked = digest(["embedding", embedder.model_dump(mode="json"), texts])
+            with journal.claim(asked) as place:
+                entry = journal.find(place) or self._ask(journal, place, texts)
+                self.report(entry, inherited=journal.is_inherited(place))
+                note_place(place)
+        except Exception as error:
+            note_fault(error)
+            raise
+        return [decode_vector(vector) for vector in entry.answer["vectors"]]
+
+    def _ask(self, journal: Journal, place: Place, texts: list[str]) -> Entry:
+        with journal.enter_call():
+            embedded = try_briefly(journal, lambda: self._model.embed(texts))
+            answer = {"vectors": [encode_vector(vector) for vector in embedded.vectors]}
+            usage = {"prompt_tokens": embedded.tokens}
+            return journal.record(
+                place, "embedding", self._model.embedder.model, answer, usage=usage
+            )
+
+    def report(self, entry: Entry, *, inherited: bool) -> None:
+        """Counts the call, unless a task that this one retries has."""
+        watch = current_watch.get(None)
+        if watch is not None and not inherited:
+            tokens = (entry.usage or {}).get("prompt_tokens", 0)
+            watch.count_usage(price_embedding(self._model.embedder, tokens))
+
+
+def try_briefly[T](journal: Journal, act: Callable[[], T]) -> T:
+    tried = 0
+    while True:
+        tried += 1
+        try:
+            return act()
+        except Exception as error:
+            if not journal.gate.wait_briefly(error, tried):
+                raise
