@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from crewai.llms.base_llm import BaseLLM
-from crewai.memory.storage.backend import StorageBackend
 from crewai.memory.types import MemoryMatch, MemoryRecord
 from crewai.memory.unified_memory import Memory
 from crewai.memory.utils import sanitize_scope_name
@@ -12,14 +11,13 @@ from crewai.memory.utils import sanitize_scope_name
 from quarterdeck.execution.embedders import build_vector_model
 from quarterdeck.execution.journaled_embedder import JournaledEmbedder
 from quarterdeck.execution.llms import build_llm
-from quarterdeck.execution.memory_writes import CrewStorage
+from quarterdeck.execution.memory_writes import LONGEST_CONTENT, CrewStorage, Storage
 from quarterdeck.systems.configuration import Crew
 
 MODEL_SECONDS = 60.0
 """For a request of memory's own: the task waits for it, and can do without."""
 MOST_STATEMENTS = 20
 """Of one answer; each of them can be a call of the model more."""
-LONGEST_STATEMENT = 4_000
 NO_CONSOLIDATION = 1.0
 """Likeness that only the same text has."""
 
@@ -34,9 +32,12 @@ class CrewMemory(Memory):
         return super().recall(query, *args, **{"depth": self.depth, **options})
 
     def extract_memories(self, content: str) -> list[str]:
-        """No more, and none longer, than an answer is worth."""
-        statements = super().extract_memories(content)
-        return [statement[:LONGEST_STATEMENT] for statement in statements[:MOST_STATEMENTS]]
+        """No more, and none longer, than an answer is worth.
+
+        None of a model that fails: crewai would keep the task and its answer whole, as a memory.
+        """
+        drawn = [each for each in super().extract_memories(content) if each != content]
+        return [statement[:LONGEST_CONTENT] for statement in drawn[:MOST_STATEMENTS]]
 
     def remember(self, content: str, *args: Any, **options: Any) -> MemoryRecord | None:
         return super().remember(content, *args, **{**self._say_what_is_said(), **options})
@@ -61,7 +62,7 @@ def build_models(
 
 def build_memory(
     crew: Crew,
-    storage: StorageBackend,
+    storage: Storage,
     read_secret: Callable[[str], str],
     timeout: float,
 ) -> CrewMemory:

@@ -13,15 +13,14 @@ from quarterdeck.execution.journal import Journal, current_journal
 from quarterdeck.execution.journal_key import digest
 from quarterdeck.execution.journaled_embedder import JournaledEmbedder
 from quarterdeck.execution.journaled_memory import make_call, report_calls
-from quarterdeck.execution.library import Library
+from quarterdeck.execution.library import Library, Pieces
 from quarterdeck.execution.memory_faults import MemoryFailed
 from quarterdeck.execution.steps import current_watch
 from quarterdeck.memory.records import Memory
-from quarterdeck.memory.store import MemoryStore
 from quarterdeck.systems.configuration import REHEARSAL, Crew, Embedder
 from quarterdeck.tasks.outcome import TaskError
 
-type OpenStore = Callable[[str], MemoryStore]
+type OpenStore = Callable[[str], Pieces]
 """Opens the store of a name: pieces of another embedder are another's."""
 
 

@@ -1,17 +1,17 @@
 """The texts that a crew was given to know, in pieces, each embedded once."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import batched
+from typing import Protocol
 
 from quarterdeck.execution.chunks import split_text
 from quarterdeck.execution.journal_key import digest
 from quarterdeck.execution.journaled_embedder import JournaledEmbedder
 from quarterdeck.memory.filters import Filter
 from quarterdeck.memory.records import Memory, derive_id
-from quarterdeck.memory.store import MemoryStore
 from quarterdeck.memory.vectors import pack_vector
 from quarterdeck.names import read_clock
 from quarterdeck.systems.configuration import KnowledgeText
@@ -20,6 +20,17 @@ BATCH = 16
 OUTLIVES = timedelta(days=2)
 """Of a piece that is in no text any more: a task of an earlier version may look for it."""
 ORIGIN = "knowledge"
+
+
+class Pieces(Protocol):
+    """Where pieces are kept: of a MemoryStore, what a library asks."""
+
+    def put(self, memories: Iterable[Memory], *, origin: str | None = None) -> list[Memory]: ...
+    def survey(self) -> list[Memory]: ...
+    def delete(self, chosen: Filter) -> int: ...
+    def search(
+        self, embedding: Sequence[float], chosen: Filter, *, limit: int, min_score: float
+    ) -> list[tuple[Memory, float]]: ...
 
 
 class Library:
@@ -31,7 +42,7 @@ class Library:
     def __init__(
         self,
         texts: Sequence[KnowledgeText],
-        store: MemoryStore,
+        store: Pieces,
         embed: JournaledEmbedder,
         clock: Callable[[], datetime] = read_clock,
     ) -> None:

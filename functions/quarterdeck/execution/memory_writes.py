@@ -4,9 +4,8 @@ import base64
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Protocol
 
-from crewai.memory.storage.backend import StorageBackend
 from crewai.memory.types import MemoryRecord, ScopeInfo
 
 from quarterdeck.execution.memory_faults import note_fault
@@ -14,6 +13,9 @@ from quarterdeck.memory.vectors import pack_vector, unpack_vector
 
 type Write = dict[str, Any]
 """`save` or `update` with a record, or `delete` with an id, as JSON has it."""
+
+LONGEST_CONTENT = 4_000
+"""Characters: an item holds them, whatever they are."""
 
 deferring: ContextVar[list[Write] | None] = ContextVar("quarterdeck_memory_writes", default=None)
 
@@ -33,10 +35,30 @@ def defer_writes() -> Iterator[list[Write]]:
         deferring.reset(token)
 
 
+class Storage(Protocol):
+    """Of crewai's `StorageBackend`, what its memory asks for by itself."""
+
+    def save(self, records: list[MemoryRecord]) -> None: ...
+    def update(self, record: MemoryRecord) -> None: ...
+    def delete(self, *, record_ids: list[str]) -> int: ...
+    def list_scopes(self, parent: str = "/") -> list[str]: ...
+    def list_categories(self, scope_prefix: str | None = None) -> dict[str, int]: ...
+    def get_scope_info(self, scope: str) -> ScopeInfo: ...
+    def search(
+        self,
+        query_embedding: list[float],
+        scope_prefix: str | None = None,
+        categories: list[str] | None = None,
+        *,
+        limit: int = 10,
+        min_score: float = 0.0,
+    ) -> list[tuple[MemoryRecord, float]]: ...
+
+
 class CrewStorage:
     """A storage as crewai's memory uses it; notes what fails, as crewai passes over much of it."""
 
-    def __init__(self, inner: StorageBackend) -> None:
+    def __init__(self, inner: Storage) -> None:
         self._inner = inner
 
     def save(self, records: list[MemoryRecord]) -> None:
@@ -50,7 +72,9 @@ class CrewStorage:
         self._write([{"delete": record_id} for record_id in record_ids])
         return len(record_ids)
 
-    def search(self, query_embedding: list[float], **options: Any) -> list[Any]:
+    def search(
+        self, query_embedding: list[float], **options: Any
+    ) -> list[tuple[MemoryRecord, float]]:
         with noting():
             return self._inner.search(query_embedding, **options)
 
@@ -97,7 +121,9 @@ def noting() -> Iterator[None]:
 
 
 def dump_record(record: MemoryRecord) -> dict[str, Any]:
-    return {**record.model_dump(mode="json"), "embedding": encode_vector(record.embedding)}
+    """With as much of the content as a memory has."""
+    kept = record.model_copy(update={"content": record.content[:LONGEST_CONTENT]})
+    return {**kept.model_dump(mode="json"), "embedding": encode_vector(record.embedding)}
 
 
 def load_record(dumped: dict[str, Any]) -> MemoryRecord:

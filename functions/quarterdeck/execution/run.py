@@ -10,7 +10,6 @@ from datetime import datetime
 import crewai
 from crewai import CrewOutput
 from crewai.knowledge.knowledge import Knowledge
-from crewai.memory.storage.backend import StorageBackend
 
 from quarterdeck.execution.crew_memory import CrewMemory, build_memory
 from quarterdeck.execution.crews import NO_TOOLS, Input, Tools, build_crew, make_paces
@@ -18,6 +17,7 @@ from quarterdeck.execution.dates import keep_date
 from quarterdeck.execution.journal import Journal
 from quarterdeck.execution.journal_store import MemoryStore
 from quarterdeck.execution.knowledge import OpenStore, build_knowledge
+from quarterdeck.execution.memory_writes import Storage
 from quarterdeck.execution.pace import keep_paces
 from quarterdeck.execution.steps import StepWatch
 from quarterdeck.execution.stopping import Stop
@@ -42,7 +42,7 @@ def run_crew(
     journal: Journal | None = None,
     tools: Tools = NO_TOOLS,
     asked_at: datetime | None = None,
-    storage: StorageBackend | None = None,
+    storage: Storage | None = None,
     open_pieces: OpenStore | None = None,
 ) -> Outcome:
     """The crew's outcome: succeeded or failed, with the steps that ended and all tokens, once.
@@ -105,7 +105,7 @@ def run_crew(
 @contextmanager
 def open_memory(
     crew: Crew,
-    storage: StorageBackend | None,
+    storage: Storage | None,
     secrets: SecretsInUse,
     timeout: float,
     watch: StepWatch,

@@ -3,10 +3,13 @@
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from infra.local.run_crew import main as run_crew_command
 from quarterdeck.execution.embedders import Embedded, build_vector_model
 from quarterdeck.execution.journal import Journal
 from quarterdeck.execution.journal_store import MemoryStore as JournalMemory
@@ -290,3 +293,18 @@ def test_stores_of_knowledge_are_no_crews(shelf: Shelf) -> None:
         .memory_partition(name_store("crew", Embedder(model="rehearsal")), 0, "KNOWLEDGE")
         .startswith("SYS#s@1#KNOWLEDGE#crew.")
     )
+
+
+def test_a_local_run_reads_files_of_knowledge(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "facts.md").write_text("\n\n".join(FACTS.values()))
+    crew = {
+        "name": "crew",
+        "agents": [{"role": "A", "goal": "g", "backstory": "b", "llm": "rehearsal"}],
+        "knowledge": [{"file": "facts.md", "chunk_size": 100}],
+    }
+    file = tmp_path / "desk.yaml"
+    file.write_text(yaml.safe_dump({"name": "desk", "crews": [crew]}))
+    assert run_crew_command(["--crew", str(file), "--description", QUESTION]) == 0
+    assert FACTS["invoices"] in capsys.readouterr().out
