@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from heapq import heappush, heapreplace
+from itertools import batched
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from quarterdeck.memory.shard import Kept
+from quarterdeck.memory.vectors import count_dimensions
 
 type Floats = NDArray[np.float32]
 
@@ -88,16 +90,20 @@ class Index:
                 matrix.remove(record_id)
         by_size: dict[int, list[Kept]] = {}
         for each in kept:
-            by_size.setdefault(len(each.memory.vector) // 2, []).append(each)
+            by_size.setdefault(count_dimensions(each.memory.vector), []).append(each)
         for size, some in by_size.items():
-            self.matrices.setdefault(size, Matrix(size)).add(some)
+            matrix = self.matrices.setdefault(size, Matrix(size))
+            for part in batched(some, BLOCK, strict=False):
+                matrix.add(part)
 
-    def search(self, vector: bytes, find: Callable[[str], Kept | None], limit: int) -> list[Match]:
+    def search(
+        self, direction: Sequence[float], find: Callable[[str], Kept | None], limit: int
+    ) -> list[Match]:
         """The best first, of those that `find` gives; only of memories with a vector."""
-        matrix = self.matrices.get(len(vector) // 2)
+        matrix = self.matrices.get(len(direction))
         if matrix is None or limit <= 0:
             return []
-        query = read_vectors(vector, 1)[0]
+        query = np.array(direction, np.float32)
         best: list[Match] = []
         for score, record_id in matrix.estimate(query):
             if len(best) == limit and score + matrix.margin < best[0].score:

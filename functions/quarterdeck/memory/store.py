@@ -18,7 +18,7 @@ from quarterdeck.memory.paths import ROOT, is_below, normalize_path
 from quarterdeck.memory.records import Memory, check_size, derive_id, dump_memory
 from quarterdeck.memory.retention import Retention, find_expired
 from quarterdeck.memory.shard import Kept
-from quarterdeck.memory.vectors import check_dimensions, count_dimensions, pack_vector
+from quarterdeck.memory.vectors import check_dimensions, count_dimensions, find_direction
 from quarterdeck.names import generate_id
 from quarterdeck.table import Table
 
@@ -190,21 +190,26 @@ class MemoryStore:
 
         Raises OtherDimensions.
         """
-        vector = pack_vector(embedding)
+        direction = find_direction(embedding)
         with self._lock:
             self._read_new()
-            check_dimensions(self._count_dimensions(), count_dimensions(vector))
-            found = self._search(vector, chosen, limit)
+            check_dimensions(self._count_dimensions(), len(direction))
+            found = self._search(direction, chosen, limit)
             return [(self._complete(kept), score) for kept, score in found if score >= min_score]
 
-    def _search(self, vector: bytes, chosen: Filter, limit: int) -> list[tuple[Kept, float]]:
+    def _search(
+        self, direction: Sequence[float], chosen: Filter, limit: int
+    ) -> list[tuple[Kept, float]]:
         def find(record_id: str) -> Kept | None:
             kept = self._find_log(record_id).shard.kept[record_id]
             return kept if chosen.takes(kept.memory) else None
 
-        matches = self._update_index().search(vector, find, limit) if vector else []
+        matches = self._update_index().search(direction, find, limit)
         found = [
-            (self._find_log(each.record_id).shard.kept[each.record_id], max(each.score, 0.0))
+            (
+                self._find_log(each.record_id).shard.kept[each.record_id],
+                min(max(each.score, 0.0), 1.0),
+            )
             for each in matches
         ]
         seen = {kept.memory.record_id for kept, _ in found}
