@@ -1,7 +1,7 @@
 """The texts that a crew was given to know, in pieces, each embedded once."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import batched
@@ -18,7 +18,7 @@ from quarterdeck.systems.configuration import KnowledgeText
 
 BATCH = 16
 OUTLIVES = timedelta(days=2)
-"""Of a piece that is in no text any more: a task of an earlier version may look for it."""
+"""A task of an earlier version, or of one that is rolled back, runs a day and may wait."""
 ORIGIN = "knowledge"
 
 
@@ -73,7 +73,7 @@ class Library:
 
         Batches do not depend on what is kept: the journal knows them again.
         """
-        known = {kept.record_id for kept in self._store.survey()}
+        known = {kept.record_id: kept.created_at for kept in self._store.survey()}
         for batch in batched(self._pieces.items(), BATCH, strict=False):
             texts = [piece.content for _, piece in batch]
             if all(piece_id in known for piece_id, _ in batch):
@@ -82,8 +82,13 @@ class Library:
             pairs = zip(batch, self._embed(texts), strict=True)
             embedded = [replace(piece, vector=pack_vector(vector)) for (_, piece), vector in pairs]
             self._store.put(embedded, origin=ORIGIN)
-        if not self._pieces.keys() <= known and (old := known - self._pieces.keys()):
-            self._store.delete(Filter(record_ids=old, older_than=self._now - OUTLIVES))
+        self._forget(known)
+
+    def _forget(self, known: Mapping[str, datetime]) -> None:
+        """What is in no text any more, once all that is has been here for long."""
+        foreign, past = known.keys() - self._pieces.keys(), self._now - OUTLIVES
+        if foreign and all(known.get(each, self._now) < past for each in self._pieces):
+            self._store.delete(Filter(record_ids=foreign, older_than=past))
 
 
 def make_pieces(texts: Sequence[KnowledgeText], now: datetime) -> Iterator[Memory]:
