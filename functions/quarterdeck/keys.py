@@ -22,6 +22,7 @@ CALL_PREFIX = "CALL#"
 STARTED = "#STARTED"
 ALERT_PREFIX = "METRIC#"
 HISTORY_PREFIX = "HISTORY#"
+ERASED_PREFIX = "ERASED#"
 
 
 class Index(NamedTuple):
@@ -73,6 +74,10 @@ def plan_key(system_id: str, version: int) -> Key:
 
 def health_key(system_id: str) -> Key:
     return Key(f"SYS#{system_id}", "HEALTH")
+
+
+def erasure_key(system_id: str, mark: str) -> Key:
+    return Key(f"SYS#{system_id}", f"{ERASED_PREFIX}{mark}")
 
 
 def activity_partition(slot: datetime) -> str:
@@ -259,6 +264,11 @@ def memory_shard(record_id: str) -> int:
 def parse_decision_key(sk: str) -> str:
     """The time of `DECISION#<time>`."""
     return sk.removeprefix(DECISION_PREFIX)
+
+
+def parse_erasure_key(sk: str) -> str:
+    """The hash of `ERASED#<hash>`."""
+    return sk.removeprefix(ERASED_PREFIX)
 
 
 def parse_later_key(sk: str) -> str:

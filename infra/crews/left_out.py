@@ -6,7 +6,7 @@ DEPRECATED = "deprecated by crewai"
 FILES = "reads or writes files of the machine that it runs on: a function has none that last"
 CACHE = "answers of tools are kept by the journal, for each call apart"
 SCORING = "how memories are scored, as crewai does: by likeness 0.5, being new 0.3, importance 0.2"
-KNOWLEDGE = "knowledge is not built: give texts as inputs"
+KNOWLEDGE = "knowledge is the crew's, for all its agents: `knowledge` of the crew"
 CLOUD = "a service of CrewAI's, beside AWS"
 ENVIRONMENT = "set by the environment, for all crews alike"
 CHECKPOINT = "crewai's checkpoints: the journal takes a task up again"
@@ -96,7 +96,7 @@ LEFT_OUT: dict[str, dict[str, str]] = {
             ("checkpoint", "checkpoint_inputs", "checkpoint_kickoff_event_id", "checkpoint_train"),
             CHECKPOINT,
         ),
-        **dict.fromkeys(("knowledge", "knowledge_sources"), KNOWLEDGE),
+        "knowledge_sources": "`knowledge` has the texts themselves",
         **dict.fromkeys(("planning", "planning_llm"), PLANNING),
         **dict.fromkeys(("share_crew", "tracing"), CLOUD),
         **dict.fromkeys(

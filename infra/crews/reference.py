@@ -17,6 +17,7 @@ from quarterdeck.systems.configuration import (
     Crew,
     Embedder,
     HealthChecks,
+    KnowledgeText,
     Llm,
     Memory,
     SmokeTask,
@@ -27,8 +28,8 @@ from quarterdeck.systems.configuration import (
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "configuration.md"
 MODELS: tuple[type[Configuration], ...] = (
-    SystemConfiguration, Crew, Agent, Llm, Step, Memory, Embedder, Threshold, Budget, HealthChecks,
-    SmokeTask,
+    SystemConfiguration, Crew, Agent, Llm, Step, Memory, Embedder, KnowledgeText, Threshold,
+    Budget, HealthChecks, SmokeTask,
 )  # fmt: skip
 TABLE = re.compile(r"(<!-- (?P<kind>fields|left out): (?P<name>\w+) -->\n).*?(<!-- end -->)", re.S)
 NAMES = {"integer": "whole number", "boolean": "true or false", "string": "text", "null": "null"}

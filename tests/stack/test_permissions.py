@@ -12,7 +12,7 @@ pytestmark = pytest.mark.xdist_group("synth")
 
 # Every wildcard that a role may have in a resource (`?` is one too), and why.
 REASONS = {
-    r"/blobs/\*$": "blobs are named when they are written",
+    r"/blobs/(memories/)?\*$": "blobs are named when they are written",
     r":secret:quarterdeck/[a-z]+/(tools/)?\*$": "teams add secrets without a deployment",
     r":secret:quarterdeck-system/[a-z]+/[a-z-]+-\?{6}$": "what Secrets Manager adds to a name",
     r":bedrock:\*::foundation-model/\*$": "configurations name models; profiles cross regions",
@@ -27,6 +27,7 @@ CONSUME = {
     "sqs:GetQueueUrl",
 }
 BLOBS = {"s3:GetObject", "s3:PutObject", "kms:GenerateDataKey"}
+REMOVE = {"s3:DeleteObject"}
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
 EVERY = LOGS | {"kms:Decrypt"}
 SECRET = {"secretsmanager:GetSecretValue"}
@@ -38,13 +39,16 @@ INVOKE = {"lambda:InvokeFunction"}
 ANNOUNCE = {"sns:Publish", "events:PutEvents", "kms:GenerateDataKey"}
 
 ALLOWED = {
-    "api": EVERY | STATE | QUERY | PUT | BLOBS | SEND | SECRET | LOOKUP,
+    "api": EVERY | STATE | QUERY | PUT | BLOBS | REMOVE | SEND | SECRET | LOOKUP,
     "authorizer": EVERY | {"dynamodb:GetItem", "dynamodb:UpdateItem"} | SECRET,
     "deployer": {
         *(EVERY | STATE | QUERY | PUT | {"s3:GetObject"} | SEND | CONSUME),
         *(SECRET | BEDROCK | INVOKE),
     },
-    "worker": EVERY | STATE | QUERY | PUT | BLOBS | SEND | CONSUME | SECRET | BEDROCK | INVOKE,
+    "worker": {
+        *(EVERY | STATE | QUERY | PUT | BLOBS | REMOVE | SEND | CONSUME),
+        *(SECRET | BEDROCK | INVOKE),
+    },
     "monitor": EVERY | STATE | QUERY | PUT | {"s3:GetObject"} | SEND | LOOKUP | ANNOUNCE,
     "tools_runner": LOGS | SECRET,
 }
@@ -63,6 +67,12 @@ def find_resources(assembly: Assembly, function: str, action: str) -> set[str]:
 def endings(arns: Iterable[str]) -> set[str]:
     """The last parts of ARNs: the index of a table, the name of a secret."""
     return {re.split(r"[:/>]", arn.removesuffix("/*"))[-1] for arn in arns}
+
+
+def test_memories_are_the_only_blobs_that_are_deleted(assembly: Assembly) -> None:
+    for function in ("api", "worker"):
+        (objects,) = find_resources(assembly, function, "s3:DeleteObject")
+        assert objects.endswith("/blobs/memories/*")
 
 
 def test_each_function_has_a_role_of_its_own(assembly: Assembly) -> None:

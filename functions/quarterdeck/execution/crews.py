@@ -5,6 +5,7 @@ from typing import Any
 
 import crewai
 from crewai import Process, Task
+from crewai.knowledge.knowledge import Knowledge
 from crewai.tools import BaseTool
 
 from quarterdeck.execution.crew_memory import CrewMemory, build_models
@@ -46,12 +47,13 @@ def build_crew(
     timeout: float,
     tools: Tools = NO_TOOLS,
     memory: CrewMemory | None = None,
+    knowledge: Knowledge | None = None,
 ) -> crewai.Crew:
     """Ready for `kickoff()` without inputs: texts are filled here, so that braces in them are text.
 
     `timeout` is the task's, in seconds: no request to a model may take longer. `tools` are those
     of each agent, by its role as configured. `memory` is what those with `memory_enabled` get:
-    the crew's own would be every agent's.
+    the crew's own would be every agent's. `knowledge` is every agent's.
     """
     apply_patches()
     values = {name: format_input(value) for name, value in inputs.items()}
@@ -82,6 +84,7 @@ def build_crew(
         ),
         verbose=verbose,
         memory=False,
+        knowledge=knowledge,
         cache=False,
         planning=False,
         share_crew=False,
@@ -108,7 +111,7 @@ def check_crew(crew: Crew, read_secret: Callable[[str], str], tools: Tools = NO_
     secrets = SecretsInUse(read_secret)
     inputs = dict.fromkeys(crew.placeholders, "input")
     try:
-        if crew.remembering:
+        if crew.remembering or crew.knowledge:
             build_models(crew, secrets.read, CHECK_TIMEOUT)
         build_crew(
             crew,

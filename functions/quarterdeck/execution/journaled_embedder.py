@@ -1,6 +1,7 @@
 """An embedder as crewai's memory calls it, by way of the journal."""
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from quarterdeck.execution.embedders import VectorModel
 from quarterdeck.execution.journal import Journal, current_journal
@@ -16,6 +17,10 @@ from quarterdeck.execution.steps import current_watch
 type Vectors = list[list[float]]
 
 
+class NotRecorded(Exception):
+    """So that the call's place is free again."""
+
+
 class JournaledEmbedder:
     """A model that costs something is asked once; what its provider counts is the task's usage."""
 
@@ -26,10 +31,8 @@ class JournaledEmbedder:
         journal = current_journal.get(None)
         if journal is None or self._model.is_local:
             return self._model.embed(texts).vectors
-        embedder = self._model.embedder
         try:
-            asked = digest(["embedding", embedder.model_dump(mode="json"), texts])
-            with journal.claim(asked) as place:
+            with journal.claim(self._digest(texts)) as place:
                 entry = journal.find(place) or self._ask(journal, place, texts)
                 self.report(entry, inherited=journal.is_inherited(place))
                 note_place(place)
@@ -37,6 +40,21 @@ class JournaledEmbedder:
             note_fault(error)
             raise
         return [decode_vector(vector) for vector in entry.answer["vectors"]]
+
+    def take_recorded(self, texts: list[str]) -> None:
+        """Counts the call if the task has made it before, and makes none."""
+        journal = current_journal.get(None)
+        if journal is None or self._model.is_local:
+            return
+        with suppress(NotRecorded), journal.claim(self._digest(texts)) as place:
+            entry = journal.find(place)
+            if entry is None:
+                raise NotRecorded
+            self.report(entry, inherited=journal.is_inherited(place))
+            note_place(place)
+
+    def _digest(self, texts: list[str]) -> str:
+        return digest(["embedding", self._model.embedder.model_dump(mode="json"), texts])
 
     def _ask(self, journal: Journal, place: Place, texts: list[str]) -> Entry:
         with journal.enter_call():

@@ -84,7 +84,7 @@ def answer_call(
         if entry is None:
             entry = make_call(journal, place, use, act)
         else:
-            report_calls(journal, memory, entry)
+            report_calls(journal, entry, memory._llm, memory._embedder)
         answer: dict[str, Any] = entry.answer
         faults = [*answer["faults"]]
         if answer["writes"]:
@@ -139,7 +139,7 @@ def dump_items(items: Sequence[Any]) -> list[Any]:
     return [i.model_dump(mode="json") if isinstance(i, BaseModel) else i for i in items]
 
 
-def report_calls(journal: Journal, memory: Memory, entry: Entry) -> None:
+def report_calls(journal: Journal, entry: Entry, llm: Any, embedder: Any) -> None:
     """Takes the models' calls of a memory's call as asked for, and counts them."""
     for digest_, occurrence in entry.answer["calls"]:
         place = Place(digest_, occurrence)
@@ -147,6 +147,6 @@ def report_calls(journal: Journal, memory: Memory, entry: Entry) -> None:
             journal.take(place)
             inherited = journal.is_inherited(place)
             if call.kind == "embedding":
-                memory._embedder.report(call, inherited=inherited)
+                embedder.report(call, inherited=inherited)
             else:
-                report_call(Asked(memory._llm, ([],), {}), call, inherited=inherited)
+                report_call(Asked(llm, ([],), {}), call, inherited=inherited)

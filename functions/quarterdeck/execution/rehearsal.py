@@ -10,7 +10,11 @@ from crewai.llms.base_llm import BaseLLM, llm_call_context
 from pydantic import BaseModel
 
 from quarterdeck.execution.rehearsal_arguments import fill_schema
-from quarterdeck.execution.rehearsal_memory import answer_memory, leave_out_memory
+from quarterdeck.execution.rehearsal_memory import (
+    answer_memory,
+    is_search_query,
+    leave_out_memory,
+)
 from quarterdeck.execution.rehearsal_prompt import Message, Prompt, read_content, read_prompt
 from quarterdeck.execution.rehearsal_text import list_terms, rank_sentences, write_answer
 from quarterdeck.execution.rehearsal_values import Words
@@ -83,6 +87,8 @@ def answer_messages(
 ) -> str | BaseModel | list[ToolCall]:
     """`roles` are those of the crew: whom a manager may delegate to."""
     prompt = read_prompt(messages)
+    if is_search_query(messages):
+        return prompt.wish.request
     functions = leave_out_memory([tool["function"] for tool in tools], prompt.wish.request)
     if functions and not prompt.tool_results:
         return [call_tool(choose_tool(functions, prompt), prompt, roles)]

@@ -59,6 +59,12 @@ def plan_consolidation(asked: str) -> ConsolidationPlan:
     return ConsolidationPlan(actions=actions, insert_new=not there)
 
 
+def is_search_query(messages: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether crewai asks what to look for in the crew's knowledge."""
+    instruction = I18N_DEFAULT.slice("knowledge_search_query_system_prompt")
+    return any(message.get("content") == instruction for message in messages)
+
+
 def read_slot(phrase: str, asked: str) -> str:
     """What crewai has put into its phrase, from the first slot on."""
     before, _, rest = I18N_DEFAULT.memory(phrase).partition("{")

@@ -24,6 +24,9 @@ MARKDOWN = (
 )
 """Where crewai's instructions for a step in Markdown begin and end."""
 
+KNOWN = "Additional Information: "
+"""What crewai puts before the pieces of a crew's knowledge."""
+
 MATERIAL_WEIGHT, CONTEXT_WEIGHT, MEMORY_WEIGHT, TOOL_WEIGHT = 1.0, 1.5, 1.0, 2.0
 """What others have worked out counts for more than the raw text."""
 
@@ -37,7 +40,7 @@ class Prompt:
     """The long part of the task's description."""
     context: str
     memories: str
-    """What the crew remembers, as far as it is like the task."""
+    """What the crew remembers and was given to know, as far as it is like the task."""
     tool_results: tuple[str, ...]
     schema: Mapping[str, Any] | None
     """Of the JSON that the answer must be."""
@@ -64,9 +67,10 @@ def read_prompt(messages: Sequence[Message]) -> Prompt:
     said = [(message["role"], read_content(message)) for message in messages]
     system = next((text for role, text in said if role == "system"), "")
     task = next((text for role, text in said if role == "user"), system)
-    for phrase in ("task", "task_no_tools", "native_task"):
+    for phrase in ("knowledge_search_query", "task", "task_no_tools", "native_task"):
         start, end = split_phrase(phrase)
         task = task.strip().removeprefix(start.strip()).removesuffix(end.strip())
+    task, _, known = task.partition(KNOWN)
     task, remembered = cut_between(task, *split_phrase("memory"))
     task, context = cut_context(task)
     task, schema = cut_schema(task)
@@ -77,7 +81,7 @@ def read_prompt(messages: Sequence[Message]) -> Prompt:
         wish=Wish(request, criteria.strip(), read_interests(system)),
         material=material,
         context=context,
-        memories="\n".join(f"- {text}" for text in MEMORY.findall(remembered)),
+        memories="\n".join([*(f"- {text}" for text in MEMORY.findall(remembered)), known]),
         tool_results=tuple(text for role, text in said if role == "tool"),
         schema=schema,
     )

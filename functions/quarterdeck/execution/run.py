@@ -9,12 +9,14 @@ from datetime import datetime
 
 import crewai
 from crewai import CrewOutput
+from crewai.knowledge.knowledge import Knowledge
 
 from quarterdeck.execution.crew_memory import CrewMemory, build_memory
 from quarterdeck.execution.crews import NO_TOOLS, Input, Tools, build_crew, make_paces
 from quarterdeck.execution.dates import keep_date
 from quarterdeck.execution.journal import Journal
 from quarterdeck.execution.journal_store import MemoryStore
+from quarterdeck.execution.knowledge import OpenStore, build_knowledge
 from quarterdeck.execution.memory_writes import Storage
 from quarterdeck.execution.pace import keep_paces
 from quarterdeck.execution.steps import StepWatch
@@ -41,6 +43,7 @@ def run_crew(
     tools: Tools = NO_TOOLS,
     asked_at: datetime | None = None,
     storage: Storage | None = None,
+    open_pieces: OpenStore | None = None,
 ) -> Outcome:
     """The crew's outcome: succeeded or failed, with the steps that ended and all tokens, once.
 
@@ -49,7 +52,8 @@ def run_crew(
     of a provider can name them, and a manager can quote what went wrong with its agents.
 
     `asked_at` is the date that agents are told; without it, today's. `storage` is where agents
-    with memory have it; without it, none has.
+    with memory have it; without it, none has. `open_pieces` opens where pieces of the crew's
+    knowledge are; without it, it has none.
 
     Calls that the journal holds are not made again; without one, nothing is kept. Stop, if the
     journal's guard or a fault ended the run: with the steps and tokens so far.
@@ -70,6 +74,7 @@ def run_crew(
                 timeout=timeout,
                 tools=tools,
                 memory=memory,
+                knowledge=open_knowledge(crew, open_pieces, secrets, watch),
             )
             with keep_date(asked_at or read_clock()), keep_paces(make_paces(crew, built)):
                 output = secrets.scrub(follow_crew(built, watch, journal, secrets.scrub))
@@ -117,6 +122,19 @@ def open_memory(
     finally:
         if memory is not None:
             memory.close()
+
+
+def open_knowledge(
+    crew: Crew, open_pieces: OpenStore | None, secrets: SecretsInUse, watch: StepWatch
+) -> Knowledge | None:
+    """What the crew was given to know; None if that is nothing, or it cannot be searched."""
+    if open_pieces is None or not crew.knowledge:
+        return None
+    try:
+        return build_knowledge(crew, open_pieces, secrets.read)
+    except Exception as error:
+        watch.memory_faults.report("open", [describe_error(error, secrets)])
+        return None
 
 
 def finish_step(step: StepResult, scrub: Callable[[str], str]) -> StepResult:

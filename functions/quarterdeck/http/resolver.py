@@ -18,6 +18,7 @@ from quarterdeck.http import (
     alerts,
     deployments,
     keys,
+    memories,
     metrics,
     scale,
     service,
@@ -57,7 +58,7 @@ def serialize(answer: Any) -> str:
 
 
 app = APIGatewayHttpResolver(enable_validation=True, serializer=serialize)
-for resource in (service, systems, deployments, scale, tasks, metrics, alerts, keys):
+for resource in (service, systems, deployments, scale, tasks, metrics, memories, alerts, keys):
     app.include_router(resource.router)
 # Powertools validates before every middleware, and has no public way to be first. Nor has it one
 # to list the routes.

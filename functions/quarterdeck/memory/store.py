@@ -112,6 +112,14 @@ class MemoryStore:
                     log.remove_content(record_id)
             return ids
 
+    def list_erasable(
+        self, *, scope: str = ROOT, record_ids: Iterable[str] | None = None
+    ) -> list[str]:
+        """The ids that `erase` would give."""
+        with self._lock:
+            self._read_new()
+            return self._find_entries(normalize_path(scope), record_ids)
+
     def _find_entries(self, scope: str, record_ids: Iterable[str] | None) -> list[str]:
         wanted = None if record_ids is None else set(record_ids)
         return [

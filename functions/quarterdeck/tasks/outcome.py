@@ -107,8 +107,9 @@ class TaskError(Record):
     message: Text
 
 
-MemoryUse = Literal["open", "recall", "keep", "distil"]
-"""What a crew does with its memory; `distil`: draws from an answer what is to be kept."""
+MemoryUse = Literal["open", "recall", "keep", "distil", "know"]
+"""What a crew does with its memory; `distil`: draws from an answer what is to be kept; `know`:
+searches what it was given to know."""
 
 
 class MemoryDegraded(Record):

@@ -4,6 +4,7 @@ from quarterdeck.systems.configuration.agent import MAX_TASK_SECONDS, Agent
 from quarterdeck.systems.configuration.base import Configuration
 from quarterdeck.systems.configuration.crew import MAX_INPUTS, Budget, Crew
 from quarterdeck.systems.configuration.health_checks import HealthChecks, SmokeTask
+from quarterdeck.systems.configuration.knowledge import KnowledgeText
 from quarterdeck.systems.configuration.llm import REHEARSAL, Llm
 from quarterdeck.systems.configuration.memory import Embedder, Memory
 from quarterdeck.systems.configuration.step import Step
@@ -26,6 +27,7 @@ __all__ = [
     "Crew",
     "Embedder",
     "HealthChecks",
+    "KnowledgeText",
     "Llm",
     "Memory",
     "Metric",

@@ -10,6 +10,7 @@ from quarterdeck.names import Name
 from quarterdeck.systems.configuration.agent import Agent
 from quarterdeck.systems.configuration.base import Configuration, Fault, Line, Share, Whole
 from quarterdeck.systems.configuration.crew_rules import find_crew_faults
+from quarterdeck.systems.configuration.knowledge import MAX_KNOWLEDGE, KnowledgeText
 from quarterdeck.systems.configuration.llm import Llm, LlmOrName
 from quarterdeck.systems.configuration.memory import Embedder, Memory, choose_embedder
 from quarterdeck.systems.configuration.step import MAX_STEPS, Step
@@ -68,6 +69,8 @@ class Crew(Configuration):
     """Without steps, each of a sequential crew works on the request in turn."""
     tasks: tuple[Step, ...] = Field(default=(), max_length=MAX_STEPS)
     """The steps, in order."""
+    knowledge: tuple[KnowledgeText, ...] = Field(default=(), max_length=MAX_KNOWLEDGE)
+    """What its agents know beforehand: each turn is given the pieces that fit it best."""
     manager_llm: LlmOrName | None = None
     """Of a hierarchical crew's manager, whom crewai supplies; without it, the first agent's."""
     manager_agent: Annotated[Agent | Line | None, WrapValidator(read_manager)] = None
@@ -134,12 +137,12 @@ class Crew(Configuration):
 
     @property
     def memory_llm(self) -> Llm:
-        """The model of memory, of a crew in which someone has one."""
-        return self.memory.llm or self.remembering[0].llm
+        """The model of memory: the first agent's who has one, or the first's."""
+        return self.memory.llm or (self.remembering or self.members)[0].llm
 
     @property
     def embedder(self) -> Embedder:
-        """Of a crew in which someone has memory."""
+        """Of what the crew learns, and of what it is given to know."""
         return self.memory.embedder or choose_embedder(self.memory_llm)
 
     @property
