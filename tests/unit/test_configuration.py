@@ -9,6 +9,7 @@ from pydantic import HttpUrl, ValidationError
 from quarterdeck.faults import read_faults
 from quarterdeck.systems.configuration import Agent, Crew, Llm, SystemConfiguration
 from quarterdeck.systems.configuration.memory import TITAN, TITAN_2
+from quarterdeck.systems.health import list_secrets
 from quarterdeck.systems.validation import find_foreign_urls
 from tests.systems import agent, crew, system
 
@@ -329,3 +330,15 @@ def test_the_address_of_an_embedder_must_be_one_that_the_environment_allows() ->
     (fault,) = find_foreign_urls(configuration, ())
     assert fault.field == "crews[0].memory.embedder.base_url"
     assert list(find_foreign_urls(configuration, (HttpUrl(url),))) == []
+
+
+def test_a_crews_secrets_are_those_of_memory_too() -> None:
+    def name_secret(name: str) -> Fields:
+        return {"model": "openai/x", "secret": name}
+
+    memory = {"llm": name_secret("small"), "embedder": name_secret("vectors")}
+    llm = name_secret("agent")
+    for remembers, names in ((True, ["agent", "small", "vectors"]), (False, ["agent", "small"])):
+        agents = [agent("A", llm=llm, memory_enabled=remembers)]
+        read = Crew.model_validate(crew(agents=agents, memory=memory))
+        assert list(list_secrets(read)) == names

@@ -154,5 +154,6 @@ def rehearse(crew: Crew) -> Crew:
         "agents": agents,
         "manager_agent": manager,
         "manager_llm": stand_in if crew.manager_llm else None,
+        "memory": crew.memory.model_copy(update={"llm": None, "embedder": None}),
     }
     return crew.model_copy(update=changed)

@@ -97,7 +97,8 @@ def judge_crew(
 
 def list_secrets(crew: Crew) -> Iterator[str]:
     """The names of the secrets of its models, once each."""
-    yield from dict.fromkeys(llm.secret for llm in crew.llms if llm.secret)
+    models = (*crew.llms, crew.embedder) if crew.remembering or crew.knowledge else crew.llms
+    yield from dict.fromkeys(model.secret for model in models if model.secret)
 
 
 def is_due(shard: int, now: datetime) -> bool:

@@ -126,9 +126,9 @@ class Crew(Configuration):
 
     @property
     def llms(self) -> tuple[Llm, ...]:
-        """Of the agents and the manager."""
-        llms = tuple(agent.llm for agent in self.members)
-        return (*llms, self.manager_llm) if self.manager_llm else llms
+        """Of the agents, the manager and memory."""
+        others = (self.manager_llm, self.memory.llm)
+        return (*(agent.llm for agent in self.members), *(llm for llm in others if llm))
 
     @property
     def remembering(self) -> tuple[Agent, ...]:
