@@ -131,37 +131,39 @@ def journal_acall(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaita
 
 def ask(journal: Journal, asked: Asked, act: Callable[[], Any]) -> Any:
     """The model's answer, through faults of its provider that pass."""
-    tried = 0
-    while True:
-        tried += 1
-        token = asking.set(asked)
-        try:
-            wait_turn(asked.llm, journal.gate.pause)
-            limit_request(asked.llm, journal.gate.time_left())
-            with time_call(journal):
-                return act()
-        except Exception as error:
-            if not wait_out(journal, error, tried):
-                raise
-        finally:
-            asking.reset(token)
+    with journal.hold_budget(asked):
+        tried = 0
+        while True:
+            tried += 1
+            token = asking.set(asked)
+            try:
+                wait_turn(asked.llm, journal.gate.pause)
+                limit_request(asked.llm, journal.gate.time_left())
+                with time_call(journal):
+                    return act()
+            except Exception as error:
+                if not wait_out(journal, error, tried):
+                    raise
+            finally:
+                asking.reset(token)
 
 
 async def ask_async(journal: Journal, asked: Asked, act: Callable[[], Awaitable[Any]]) -> Any:
-    tried = 0
-    while True:
-        tried += 1
-        token = asking.set(asked)
-        try:
-            await asyncio.to_thread(wait_turn, asked.llm, journal.gate.pause)
-            limit_request(asked.llm, journal.gate.time_left())
-            with time_call(journal):
-                return await act()
-        except Exception as error:
-            if not await asyncio.to_thread(wait_out, journal, error, tried):
-                raise
-        finally:
-            asking.reset(token)
+    with journal.hold_budget(asked):
+        tried = 0
+        while True:
+            tried += 1
+            token = asking.set(asked)
+            try:
+                await asyncio.to_thread(wait_turn, asked.llm, journal.gate.pause)
+                limit_request(asked.llm, journal.gate.time_left())
+                with time_call(journal):
+                    return await act()
+            except Exception as error:
+                if not await asyncio.to_thread(wait_out, journal, error, tried):
+                    raise
+            finally:
+                asking.reset(token)
 
 
 def wait_out(journal: Journal, error: Exception, tried: int) -> bool:

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Self
 
 from quarterdeck.execution.embedders import VectorModel
 from quarterdeck.execution.journal import Journal, current_journal
@@ -11,14 +13,39 @@ from quarterdeck.execution.journal_store import Place
 from quarterdeck.execution.journaled_calls import note_place
 from quarterdeck.execution.memory_faults import note_fault
 from quarterdeck.execution.memory_writes import decode_vector, encode_vector
-from quarterdeck.execution.prices import price_embedding
+from quarterdeck.execution.prices import count_usage
 from quarterdeck.execution.steps import current_watch
+from quarterdeck.systems.configuration import Embedder
 
 type Vectors = list[list[float]]
 
 
 class NotRecorded(Exception):
     """So that the call's place is free again."""
+
+
+class AskedEmbedder(NamedTuple):
+    """An embedder as prices and budgets know a model. It answers in no tokens."""
+
+    provider: str
+    model: str
+    base_url: str | None
+    max_tokens: int = 1
+
+    @classmethod
+    def read(cls, embedder: Embedder) -> Self:
+        url = embedder.base_url
+        name = embedder.model.partition("/")[2]
+        return cls(embedder.provider, name, str(url) if url else None)
+
+
+@dataclass
+class EmbeddingCall:
+    """As budgets know a call."""
+
+    llm: AskedEmbedder
+    arguments: dict[str, Any]
+    usage: dict[str, Any] | None = None
 
 
 class JournaledEmbedder:
@@ -57,20 +84,24 @@ class JournaledEmbedder:
         return digest(["embedding", self._model.embedder.model_dump(mode="json"), texts])
 
     def _ask(self, journal: Journal, place: Place, texts: list[str]) -> Entry:
+        call = EmbeddingCall(
+            AskedEmbedder.read(self._model.embedder), {"messages": texts, "tools": None}
+        )
         with journal.enter_call():
-            embedded = try_briefly(journal, lambda: self._model.embed(texts))
+            with journal.hold_budget(call):
+                embedded = try_briefly(journal, lambda: self._model.embed(texts))
+                call.usage = {"prompt_tokens": embedded.tokens}
             answer = {"vectors": [encode_vector(vector) for vector in embedded.vectors]}
-            usage = {"prompt_tokens": embedded.tokens}
-            return journal.record(
-                place, "embedding", self._model.embedder.model, answer, usage=usage
-            )
+            name = self._model.embedder.model
+            return journal.record(place, "embedding", name, answer, usage=call.usage)
 
     def report(self, entry: Entry, *, inherited: bool) -> None:
         """Counts the call, unless a task that this one retries has."""
         watch = current_watch.get(None)
         if watch is not None and not inherited:
-            tokens = (entry.usage or {}).get("prompt_tokens", 0)
-            watch.count_usage(price_embedding(self._model.embedder, tokens))
+            usage = count_usage(AskedEmbedder.read(self._model.embedder), entry.usage)
+            # A request is to a model that answers.
+            watch.count_usage(usage.model_copy(update={"requests": 0}))
 
 
 def try_briefly[T](journal: Journal, act: Callable[[], T]) -> T:

@@ -4,12 +4,11 @@ import json
 import re
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-from crewai.llms.base_llm import BaseLLM
 from crewai.types.usage_metrics import UsageMetrics
 
-from quarterdeck.systems.configuration import REHEARSAL, Embedder
+from quarterdeck.systems.configuration import REHEARSAL
 from quarterdeck.tasks.outcome import Usage
 
 TABLE = Path(__file__).with_name("prices.json")
@@ -45,7 +44,18 @@ def find_price(provider: str, model: str, base_url: str | None) -> Price | None:
     return load_prices().get(f"{provider}/{name}")
 
 
-def count_usage(llm: BaseLLM, reported: dict[str, object] | None) -> Usage:
+class Model(Protocol):
+    """Of a provider, by its name there."""
+
+    @property
+    def provider(self) -> str: ...
+    @property
+    def model(self) -> str: ...
+    @property
+    def base_url(self) -> str | None: ...
+
+
+def count_usage(llm: Model, reported: dict[str, object] | None) -> Usage:
     """One call, as its provider reported it."""
     tokens = UsageMetrics.from_provider_dict(reported or {}) or UsageMetrics()
     price = find_price(llm.provider, llm.model, llm.base_url)
@@ -56,16 +66,6 @@ def count_usage(llm: BaseLLM, reported: dict[str, object] | None) -> Usage:
         cost_usd=price_tokens(price, tokens) if price else 0.0,
         unpriced=0 if price else 1,
     )
-
-
-def price_embedding(embedder: Embedder, tokens: int) -> Usage:
-    """One call of an embedder; it is no request to a model that answers."""
-    name = embedder.model.partition("/")[2]
-    price = find_price(
-        embedder.provider, name, str(embedder.base_url) if embedder.base_url else None
-    )
-    cost = tokens * price.prompt / MILLION if price else 0.0
-    return Usage(prompt_tokens=tokens, cost_usd=cost, unpriced=0 if price else 1)
 
 
 def price_tokens(price: Price, tokens: UsageMetrics) -> float:

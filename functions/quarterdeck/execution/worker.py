@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
+from quarterdeck.alerts.budgets import note_budget
+from quarterdeck.alerts.store import AlertStore
 from quarterdeck.blobs import BlobStore
+from quarterdeck.execution.budget import RunBudget
 from quarterdeck.execution.journal import Journal
 from quarterdeck.execution.journal_store import JournalStore
 from quarterdeck.execution.lease import Lease, Limits, Overtime
@@ -20,10 +23,11 @@ from quarterdeck.memory.backend import TableStorage
 from quarterdeck.memory.stores import MemoryStores
 from quarterdeck.names import parse_time
 from quarterdeck.observability import logger
-from quarterdeck.systems.configuration import Crew
+from quarterdeck.systems.configuration import Budget, Crew
 from quarterdeck.systems.store import SystemStore
 from quarterdeck.table import Table
 from quarterdeck.tasks.attempt import Attempt, admit_for, claim, fail
+from quarterdeck.tasks.budgets import TaskBudget, read_limits, settle_left
 from quarterdeck.tasks.ending import CANCELLED
 from quarterdeck.tasks.outcome import Diverged, Outcome, TaskError
 from quarterdeck.tasks.queue import Queue, TaskMessage, WakeMessage, WorkMessage
@@ -106,14 +110,15 @@ class Worker:
         scope, state = attempt.scope, attempt.state
         systems = SystemStore(self.table, self.blobs)
         configuration = systems.get_configuration(scope.system_id, state.version)
+        crew = configuration.find_crew(state.crew_name)
         journal = Journal(
             JournalStore(self.table, self.blobs, scope, state.task_id, spec.retries),
             lease.guard,
             attempts=state.attempts,
             time_left=lease.time_left,
             tally=attempt.tally,
+            budget=self._make_budget(attempt, crew.budget),
         )
-        crew = configuration.find_crew(state.crew_name)
         storage = self._open_storage(attempt, crew)
         outcome = run_crew(
             state.task_id,
@@ -145,11 +150,29 @@ class Worker:
         task_id = attempt.state.task_id
         return TableStorage(self.memories.open(attempt.scope, crew.name), lambda: task_id)
 
+    def _make_budget(self, attempt: Attempt, budget: Budget) -> RunBudget | None:
+        """None for a crew without one."""
+        scope, crew = attempt.scope, attempt.state.crew_name
+        limits = read_limits(budget)
+        if not limits:
+            return None
+
+        def note() -> None:
+            if "day" in limits:
+                note_budget(AlertStore(self.table), scope, crew, budget, self.clock())
+
+        task = TaskBudget(self.table, scope, crew, attempt.state.task_id, limits)
+        return RunBudget(task, self.clock, note)
+
     def _give_up(self, attempt: Attempt, lease: Lease, reason: Overtime) -> None:
         """From the lease's thread: a call does not return, and cannot be interrupted."""
         logger.warning("A call does not return", task_id=attempt.state.task_id, reason=reason)
         try:
             settled = settle(attempt, lease, Stop(reason))
+            if settled:
+                settle_left(
+                    self.table, attempt.scope, attempt.state.crew_name, attempt.state.task_id
+                )
         except Exception:
             logger.exception("Giving up was not recorded", task_id=attempt.state.task_id)
             settled = True

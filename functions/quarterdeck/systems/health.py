@@ -97,8 +97,10 @@ def judge_crew(
 
 def list_secrets(crew: Crew) -> Iterator[str]:
     """The names of the secrets of its models, once each."""
-    models = (*crew.llms, crew.embedder) if crew.remembering or crew.knowledge else crew.llms
-    yield from dict.fromkeys(model.secret for model in models if model.secret)
+    names = [llm.secret for llm in crew.llms]
+    if crew.remembering or crew.knowledge:
+        names.append(crew.embedder.secret)
+    yield from dict.fromkeys(name for name in names if name)
 
 
 def is_due(shard: int, now: datetime) -> bool:

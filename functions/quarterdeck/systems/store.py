@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import NamedTuple
 
 from quarterdeck.blobs import BlobStore
 from quarterdeck.errors import (
@@ -38,6 +39,13 @@ from quarterdeck.systems.records import (
 )
 from quarterdeck.systems.rollout import begin_first, begin_next, fail_deployment, make_deployment
 from quarterdeck.table import ConditionFailed, Item, Page, Table
+
+
+class LiveTasks(NamedTuple):
+    """Whether a crew has tasks with a slot, and tasks without one."""
+
+    running: bool
+    waiting: bool
 
 
 class SystemStore:
@@ -228,16 +236,17 @@ class SystemStore:
         running: int = item["running"]
         return waiting + running
 
-    def has_tasks(self, system: System, crew: str) -> bool:
-        """Whether `count_live` would find any."""
+    def find_live(self, system: System, crew: str) -> LiveTasks:
+        """Whether `count_live` would find any, and of which kind."""
         key = system.scope.crew_key(crew)
         item = self.table.get(key)
-        if item is None or item["running"]:
-            return item is not None
-        return any(
+        if item is None:
+            return LiveTasks(running=False, waiting=False)
+        waiting = any(
             next(self.table.query(key.pk, prefix, limit=1), None) is not None
             for prefix in (QUEUE_PREFIX, LATER_PREFIX)
         )
+        return LiveTasks(item["running"] > 0, waiting)
 
 
 def refuse_while_deploying(system: System) -> None:

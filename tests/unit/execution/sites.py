@@ -27,23 +27,32 @@ def answer(body: Body) -> Message:
     return {"role": "assistant", "content": f"Thought: I know.\nFinal Answer: Did {step}."}
 
 
-def deploy(services: Services, url: str, **memory: Any) -> System:
-    """`memory`: of a crew whose agent has one."""
+def make_crew(url: str, memory: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Of one agent that has STEPS to do, and the memory."""
     llm = {"model": "openai/local", "base_url": url}
     tasks = [{"name": s, "description": f"Do {s}: {{description}}", "agent": "A"} for s in STEPS]
-    agents = [systems.agent("A", llm=llm, memory_enabled=bool(memory))]
-    crew = systems.crew(agents=agents, tasks=tasks, memory=memory)
-    return systems.deploy(services.systems, systems.system(crews=[crew]))
+    agent = systems.agent("A", llm=llm, memory_enabled=memory is not None)
+    return systems.crew(agents=[agent], tasks=tasks, memory=memory or {})
+
+
+def deploy(services: Services, crew: dict[str, Any], name: str = "desk") -> System:
+    return systems.deploy(services.systems, systems.system(name, crews=[crew]))
 
 
 class Site:
     """One system on moto, and a worker that takes its messages one after the other."""
 
     def __init__(
-        self, services: Services, url: str, memory: dict[str, Any] | None = None, **change: Any
+        self,
+        services: Services,
+        url: str,
+        *,
+        crew: dict[str, Any] | None = None,
+        name: str = "desk",
+        **change: Any,
     ) -> None:
         self.services = services
-        self.system = deploy(services, url, **(memory or {}))
+        self.system = deploy(services, crew or make_crew(url), name)
         self.worker = Worker(
             table=services.table,
             blobs=services.blobs,

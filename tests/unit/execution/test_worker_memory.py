@@ -9,7 +9,7 @@ from quarterdeck.metrics.reading import MetricsReader
 from quarterdeck.names import read_clock
 from tests.openai_server import Body, Message, OpenAIServer
 from tests.unit.execution.memory_answers import answer_memory
-from tests.unit.execution.sites import STEPS, Site, answer
+from tests.unit.execution.sites import STEPS, Site, answer, make_crew
 
 
 def answer_all(body: Body) -> Message:
@@ -32,7 +32,8 @@ def test_a_memory_that_fails_is_an_event_and_a_metric_of_a_task_that_succeeds(
     with OpenAIServer(answer_all) as server:
         server.refuse_embedding = HTTPStatus.BAD_REQUEST
         embedder = {"model": "openai/small", "base_url": server.url}
-        site = Site(services, server.url, memory={"embedder": embedder})
+        crew = make_crew(server.url, {"embedder": embedder})
+        site = Site(services, server.url, crew=crew)
         task_id = site.submit()
         site.work()
     assert site.view(task_id).status == "succeeded"
@@ -48,7 +49,8 @@ def test_a_memory_that_fails_is_an_event_and_a_metric_of_a_task_that_succeeds(
 
 def test_a_worker_keeps_what_it_has_read_of_a_memory(services: Services) -> None:
     with OpenAIServer(answer_all) as server:
-        site = Site(services, server.url, memory={"embedder": "rehearsal"})
+        crew = make_crew(server.url, {"embedder": "rehearsal"})
+        site = Site(services, server.url, crew=crew)
         tasks = [site.submit(), site.submit()]
         site.work()
         prompts = [
