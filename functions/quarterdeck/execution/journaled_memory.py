@@ -104,7 +104,7 @@ def make_call(
     ):
         answer: dict[str, Any] = {"items": [], "writes": []}
         try:
-            current_watch.get().memory_faults.check()
+            current_watch.get().memory_faults.check(use)
             answer |= {"items": dump_items(act()), "writes": writes}
         except Exception as error:
             note_fault(error)

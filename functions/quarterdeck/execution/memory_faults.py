@@ -4,6 +4,7 @@ A memory that fails costs a task what it would have recalled, and nothing else.
 """
 
 import threading
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -11,7 +12,7 @@ from contextvars import ContextVar
 from quarterdeck.tasks.outcome import MemoryDegraded, MemoryUse, TaskError
 
 MOST_IN_A_ROW = 3
-"""Calls of memory that fail before it is left alone for the rest of a run."""
+"""Calls of one use that fail before it is left alone for the rest of a run."""
 LONGEST_MESSAGE = 300
 
 noting: ContextVar[list[TaskError] | None] = ContextVar("quarterdeck_memory_noting", default=None)
@@ -53,20 +54,21 @@ class MemoryFaults:
 
     def __init__(self) -> None:
         self._told: dict[tuple[MemoryUse, str], MemoryDegraded] = {}
-        self._in_a_row = 0
+        self._in_a_row: Counter[MemoryUse] = Counter()
         self._lock = threading.Lock()
 
     def report(self, use: MemoryUse, faults: Sequence[TaskError]) -> None:
         """One call of memory, and what failed in it."""
         with self._lock:
-            self._in_a_row = self._in_a_row + 1 if faults else 0
+            self._in_a_row[use] = self._in_a_row[use] + 1 if faults else 0
             for fault in faults:
                 told = MemoryDegraded(use=use, error=fault)
                 self._told.setdefault((use, fault.type), told)
 
-    def check(self) -> None:
-        """MemoryLeftAlone, if memory is not to be tried again."""
-        if self._in_a_row >= MOST_IN_A_ROW:
+    def check(self, use: MemoryUse) -> None:
+        """MemoryLeftAlone, if that is not to be tried again; nothing is drawn to be lost."""
+        needed: set[MemoryUse] = {use, "keep"} if use == "distil" else {use}
+        if any(self._in_a_row[each] >= MOST_IN_A_ROW for each in needed):
             raise MemoryLeftAlone(f"memory failed {MOST_IN_A_ROW} times in a row: it is left alone")
 
     @property

@@ -27,19 +27,23 @@ def answer(body: Body) -> Message:
     return {"role": "assistant", "content": f"Thought: I know.\nFinal Answer: Did {step}."}
 
 
-def deploy(services: Services, url: str) -> System:
+def deploy(services: Services, url: str, **memory: Any) -> System:
+    """`memory`: of a crew whose agent has one."""
     llm = {"model": "openai/local", "base_url": url}
     tasks = [{"name": s, "description": f"Do {s}: {{description}}", "agent": "A"} for s in STEPS]
-    crew = systems.crew(agents=[systems.agent("A", llm=llm)], tasks=tasks)
+    agents = [systems.agent("A", llm=llm, memory_enabled=bool(memory))]
+    crew = systems.crew(agents=agents, tasks=tasks, memory=memory)
     return systems.deploy(services.systems, systems.system(crews=[crew]))
 
 
 class Site:
     """One system on moto, and a worker that takes its messages one after the other."""
 
-    def __init__(self, services: Services, url: str, **change: Any) -> None:
+    def __init__(
+        self, services: Services, url: str, memory: dict[str, Any] | None = None, **change: Any
+    ) -> None:
         self.services = services
-        self.system = deploy(services, url)
+        self.system = deploy(services, url, **(memory or {}))
         self.worker = Worker(
             table=services.table,
             blobs=services.blobs,

@@ -248,12 +248,15 @@ def test_memory_is_left_alone_after_calls_in_a_row_that_failed() -> None:
     for _ in range(2):
         for _ in range(MOST_IN_A_ROW - 1):
             faults.report("recall", [fault, fault])
-        faults.check()
-        faults.report("keep", [])
+        faults.check("recall")
+        faults.report("recall", [])
     for _ in range(MOST_IN_A_ROW):
+        faults.check("distil")
         faults.report("keep", [fault])
-    with pytest.raises(MemoryLeftAlone):
-        faults.check()
+    faults.check("recall")
+    for use in ("keep", "distil"):
+        with pytest.raises(MemoryLeftAlone):
+            faults.check(use)
     assert [(event.use, event.error) for event in faults.events] == [
         ("keep", fault),
         ("recall", fault),

@@ -22,7 +22,7 @@ MANY = [
     for phase, times in REACHED.items()
     for n in range(1, times + 1, 1 if phase == "kept" else 3)
 ]
-SAMPLE: list[Point] = [("between", 12), ("kept", 3), ("kept", 5)]
+SAMPLE: list[Point] = [("between", 12), ("kept", 4)]
 POINTS = MANY if os.environ.get("QUARTERDECK_PROVE") else SAMPLE
 
 

@@ -34,8 +34,8 @@ common, in the worker itself, for nothing."""
     base_url: HttpUrl | None = None
     """A server that speaks as the provider does: one that the environment allows."""
     dimensions: Whole | None = Field(default=None, ge=64, le=3072)
-    """Of a vector; 256, 512 or 1,024 for Titan. Without it, the model's own. Another number makes \
-vectors of another kind: what was kept before is found by them no more."""
+    """Of a vector; 256, 512 or 1,024 for Titan. Without it, the model's own. Memories of \
+another number cannot be searched: memory then fails until they are erased."""
 
     @field_validator("model")
     @classmethod
