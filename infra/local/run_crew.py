@@ -130,7 +130,7 @@ def rehearse(crew: Crew, description: str, inputs: dict[str, str], *, verbose: b
                 on_event=print_event,
                 tools=make_proxies(crew, manifest, tools.call),
                 storage=RunStorage(),
-                open_pieces=lambda _: RunPieces(),
+                pieces=RunPieces(),
             )
 
 

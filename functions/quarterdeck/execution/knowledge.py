@@ -17,12 +17,8 @@ from quarterdeck.execution.library import Library, Pieces
 from quarterdeck.execution.memory_faults import MemoryFailed
 from quarterdeck.execution.steps import current_watch
 from quarterdeck.memory.records import Memory
-from quarterdeck.systems.configuration import REHEARSAL, Crew, Embedder
+from quarterdeck.systems.configuration import REHEARSAL, Crew
 from quarterdeck.tasks.outcome import TaskError
-
-type OpenStore = Callable[[str], Pieces]
-"""Opens the store of a name: pieces of another embedder are another's."""
-
 
 WORDS_IN_COMMON = 0.05
 """The least cosine by words alone: of a question and a long piece that answers it, 0.1 is usual."""
@@ -91,21 +87,14 @@ class TableKnowledge(BaseKnowledgeStorage):
         self.save([])
 
 
-def build_knowledge(
-    crew: Crew, open_store: OpenStore, read_secret: Callable[[str], str]
-) -> Knowledge:
+def build_knowledge(crew: Crew, pieces: Pieces, read_secret: Callable[[str], str]) -> Knowledge:
     """Of a crew that was given some. Asks nobody; SecretMissing names the secret."""
     embedder = JournaledEmbedder(build_vector_model(crew.embedder, read_secret))
-    library = Library(crew.knowledge, open_store(name_store(crew.name, crew.embedder)), embedder)
+    library = Library(crew.knowledge, pieces, crew.embedder, embedder)
     storage = TableKnowledge(
         library=library, embedder=embedder, by_words=crew.embedder.model == REHEARSAL
     )
     return Knowledge(collection_name=crew.name, sources=[], storage=storage)
-
-
-def name_store(crew: str, embedder: Embedder) -> str:
-    """No crew's name has a dot."""
-    return f"{crew}.{digest([embedder.model, embedder.dimensions])[:12]}"
 
 
 def view_piece(memory: Memory, cosine: float) -> SearchResult:

@@ -12,14 +12,13 @@ from quarterdeck.execution.journal_key import digest
 from quarterdeck.execution.journaled_embedder import JournaledEmbedder
 from quarterdeck.memory.filters import Filter
 from quarterdeck.memory.records import Memory, derive_id
-from quarterdeck.memory.vectors import pack_vector
+from quarterdeck.memory.vectors import OtherDimensions, pack_vector
 from quarterdeck.names import read_clock
-from quarterdeck.systems.configuration import KnowledgeText
+from quarterdeck.systems.configuration import Embedder, KnowledgeText
 
 BATCH = 16
 OUTLIVES = timedelta(days=2)
 """A task of an earlier version, or of one that is rolled back, runs a day and may wait."""
-ORIGIN = "knowledge"
 
 
 class Pieces(Protocol):
@@ -34,22 +33,23 @@ class Pieces(Protocol):
 
 
 class Library:
-    """A piece's id says its text's name and its content: a version embeds what is new in it.
-
-    `store` holds pieces of this embedder alone.
-    """
+    """A piece's id says its text, its content and its embedder: a version embeds what is new."""
 
     def __init__(
         self,
         texts: Sequence[KnowledgeText],
         store: Pieces,
+        embedder: Embedder,
         embed: JournaledEmbedder,
         clock: Callable[[], datetime] = read_clock,
     ) -> None:
         self._store = store
         self._embed = embed
         self._now = clock()
-        self._pieces = {derive_id(ORIGIN, piece): piece for piece in make_pieces(texts, self._now)}
+        self._origin = f"knowledge by {embedder.model} of {embedder.dimensions}"
+        self._pieces = {
+            derive_id(self._origin, piece): piece for piece in make_pieces(texts, self._now)
+        }
         self._lock = threading.Lock()
         self._is_indexed = False
 
@@ -81,8 +81,16 @@ class Library:
                 continue
             pairs = zip(batch, self._embed(texts), strict=True)
             embedded = [replace(piece, vector=pack_vector(vector)) for (_, piece), vector in pairs]
-            self._store.put(embedded, origin=ORIGIN)
+            self._keep(embedded, known)
         self._forget(known)
+
+    def _keep(self, pieces: Sequence[Memory], known: Mapping[str, datetime]) -> None:
+        """In place of what an embedder of other dimensions has made, if there is any."""
+        try:
+            self._store.put(pieces, origin=self._origin)
+        except OtherDimensions:
+            self._store.delete(Filter(record_ids=known.keys() - self._pieces.keys()))
+            self._store.put(pieces, origin=self._origin)
 
     def _forget(self, known: Mapping[str, datetime]) -> None:
         """What is in no text any more, once all that is has been here for long."""

@@ -16,7 +16,8 @@ from quarterdeck.execution.crews import NO_TOOLS, Input, Tools, build_crew, make
 from quarterdeck.execution.dates import keep_date
 from quarterdeck.execution.journal import Journal
 from quarterdeck.execution.journal_store import MemoryStore
-from quarterdeck.execution.knowledge import OpenStore, build_knowledge
+from quarterdeck.execution.knowledge import build_knowledge
+from quarterdeck.execution.library import Pieces
 from quarterdeck.execution.memory_writes import Storage
 from quarterdeck.execution.pace import keep_paces
 from quarterdeck.execution.steps import StepWatch
@@ -43,7 +44,7 @@ def run_crew(
     tools: Tools = NO_TOOLS,
     asked_at: datetime | None = None,
     storage: Storage | None = None,
-    open_pieces: OpenStore | None = None,
+    pieces: Pieces | None = None,
 ) -> Outcome:
     """The crew's outcome: succeeded or failed, with the steps that ended and all tokens, once.
 
@@ -52,8 +53,8 @@ def run_crew(
     of a provider can name them, and a manager can quote what went wrong with its agents.
 
     `asked_at` is the date that agents are told; without it, today's. `storage` is where agents
-    with memory have it; without it, none has. `open_pieces` opens where pieces of the crew's
-    knowledge are; without it, it has none.
+    with memory have it; without it, none has. `pieces` is where those of the crew's knowledge
+    are; without it, it knows nothing.
 
     Calls that the journal holds are not made again; without one, nothing is kept. Stop, if the
     journal's guard or a fault ended the run: with the steps and tokens so far.
@@ -74,7 +75,7 @@ def run_crew(
                 timeout=timeout,
                 tools=tools,
                 memory=memory,
-                knowledge=open_knowledge(crew, open_pieces, secrets, watch),
+                knowledge=open_knowledge(crew, pieces, secrets, watch),
             )
             with keep_date(asked_at or read_clock()), keep_paces(make_paces(crew, built)):
                 output = secrets.scrub(follow_crew(built, watch, journal, secrets.scrub))
@@ -125,13 +126,13 @@ def open_memory(
 
 
 def open_knowledge(
-    crew: Crew, open_pieces: OpenStore | None, secrets: SecretsInUse, watch: StepWatch
+    crew: Crew, pieces: Pieces | None, secrets: SecretsInUse, watch: StepWatch
 ) -> Knowledge | None:
     """What the crew was given to know; None if that is nothing, or it cannot be searched."""
-    if open_pieces is None or not crew.knowledge:
+    if pieces is None or not crew.knowledge:
         return None
     try:
-        return build_knowledge(crew, open_pieces, secrets.read)
+        return build_knowledge(crew, pieces, secrets.read)
     except Exception as error:
         watch.memory_faults.report("open", [describe_error(error, secrets)])
         return None

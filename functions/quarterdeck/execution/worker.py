@@ -133,7 +133,7 @@ class Worker:
             tools=self.make_tools(crew),
             asked_at=parse_time(spec.asked_at or state.created_at),
             storage=storage,
-            open_pieces=lambda name: self.memories.open(scope, name, "KNOWLEDGE"),
+            pieces=(self.memories.open(scope, crew.name, "KNOWLEDGE") if crew.knowledge else None),
         )
         if storage is not None:
             tidy_memory(storage.store, crew.memory, self.clock())

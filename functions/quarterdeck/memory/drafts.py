@@ -39,5 +39,12 @@ class Erase(NamedTuple):
         return {"erases": left, "count": len(shard.kept) - known} if left else None
 
 
-type Draft = Keep | Forget | Erase
+class Recount(NamedTuple):
+    """Says how many there are, where a restore has left some out."""
+
+    def plan(self, shard: Shard) -> Item | None:
+        return None if shard.count == len(shard.kept) else {"count": len(shard.kept)}
+
+
+type Draft = Keep | Forget | Erase | Recount
 """`plan` gives the entry, with the `count` of memories as of then; None if none is needed."""

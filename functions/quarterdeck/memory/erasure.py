@@ -10,9 +10,10 @@ from typing import NamedTuple
 
 from quarterdeck.keys import ERASED_PREFIX, erasure_key, parse_erasure_key, system_key
 from quarterdeck.memory.paths import ROOT, normalize_path
+from quarterdeck.memory.records import CONTENT, load_memory
 from quarterdeck.memory.store import MemoryStore
 from quarterdeck.names import format_time, parse_time
-from quarterdeck.table import Put, Table
+from quarterdeck.table import Item, Put, Table
 
 NOTED_AT_ONCE = 100
 ERASED_AT_ONCE = 50
@@ -25,6 +26,20 @@ class Erasures:
     """When what a hash stands for was erased: a memory, or all of a scope until then."""
 
     moments: Mapping[str, datetime]
+
+    def strip(self, crew: str, entry: Item) -> Item:
+        """An entry of a crew's log of memories without content that was erased. Not of knowledge's.
+
+        As `MemoryStore.erase` leaves it; counts in later entries are then too high until the
+        shard's next one.
+        """
+        if "record_id" not in entry:
+            return entry
+        memory = load_memory(entry, content="")
+        if not self.is_erased(crew, memory.record_id, memory.scope, memory.created_at):
+            return entry
+        left = {name: value for name, value in entry.items() if name not in CONTENT}
+        return left | {"erased": entry["record_id"]}
 
     def is_erased(self, crew: str, record_id: str, scope: str, created_at: datetime) -> bool:
         """Whether a restore must not bring the content of a crew's memory back."""

@@ -46,6 +46,8 @@ class Forgotten(NamedTuple):
 class Shard:
     last: int = 0
     """The number of the last entry."""
+    count: int = 0
+    """How many memories it says there are."""
     kept: dict[str, Kept] = field(default_factory=dict)
     entries: dict[str, dict[int, Content]] = field(default_factory=dict)
     """By memory and number, all that hold content: those of former and forgotten ones too."""
@@ -60,12 +62,13 @@ class Shard:
 
     def fold(self, number: int, item: Item) -> None:
         """Takes the next entry in."""
-        self.last = number
+        self.last, self.count = number, item["count"]
         at = datetime.fromisoformat(item["at"])
         if "record_id" in item:
             self._keep(number, item, at)
         elif "erased" in item:
             self.spent[number] = Spent(at, item["erased"], None)
+            self.erased.add(item["erased"])
         elif "forgets" in item and "expires_at" not in item:
             self.forgotten[number] = Forgotten(at, item["forgets"])
         for record_id in (*item.get("forgets", ()), *item.get("erases", ())):

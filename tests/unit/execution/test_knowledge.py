@@ -14,10 +14,9 @@ from quarterdeck.execution.embedders import Embedded, build_vector_model
 from quarterdeck.execution.journal import Journal
 from quarterdeck.execution.journal_store import MemoryStore as JournalMemory
 from quarterdeck.execution.journaled_embedder import JournaledEmbedder
-from quarterdeck.execution.knowledge import TableKnowledge, name_store
+from quarterdeck.execution.knowledge import TableKnowledge
 from quarterdeck.execution.library import BATCH, Library
 from quarterdeck.execution.run import run_crew
-from quarterdeck.keys import Scope
 from quarterdeck.memory.store import MemoryStore
 from quarterdeck.systems.configuration import Crew, Embedder, KnowledgeText
 from quarterdeck.tasks.outcome import MemoryDegraded, Outcome, RunEvent
@@ -41,15 +40,14 @@ def make_texts(facts: dict[str, str]) -> list[KnowledgeText]:
 
 
 class Shelf:
-    """Where a test's pieces are: a store for each name, over one table."""
+    """Where a test's pieces are: each store is another process's."""
 
     def __init__(self) -> None:
         self.table, self.s3 = FakeTable(), FakeS3()
 
-    def open(self, name: str) -> MemoryStore:
-        return MemoryStore(
-            self.table, open_store(self.table, self.s3).blobs, SCOPE, name, "KNOWLEDGE"
-        )
+    def open(self) -> MemoryStore:
+        blobs = open_store(self.table, self.s3).blobs
+        return MemoryStore(self.table, blobs, SCOPE, "crew", "KNOWLEDGE")
 
 
 @pytest.fixture
@@ -91,7 +89,7 @@ def run(
         verbose=False,
         on_event=on_event,
         journal=journal,
-        open_pieces=shelf.open,
+        pieces=shelf.open(),
     )
 
 
@@ -177,7 +175,7 @@ def test_a_worker_lost_while_indexing_pays_once(
     assert (again.output, again.usage) == (whole.output, whole.usage)
     assert len(list_embedded(server)) == texts
     assert journal.unclaimed() == []
-    assert shelf.open(name_store(crew.name, crew.embedder)).count() == len(facts)
+    assert shelf.open().count() == len(facts)
 
 
 def test_an_embedder_that_fails_costs_a_task_its_knowledge_alone(
@@ -214,13 +212,13 @@ def make_library(
     shelf: Shelf, facts: dict[str, str], model: Counting, now: datetime | None = None
 ) -> Library:
     moment = now or datetime.now(UTC)
-    store = shelf.open(name_store("crew", model.embedder))
-    return Library(make_texts(facts), store, JournaledEmbedder(model), lambda: moment)
+    embed = JournaledEmbedder(model)
+    return Library(make_texts(facts), shelf.open(), model.embedder, embed, lambda: moment)
 
 
 def test_pieces_of_no_text_are_forgotten_in_time(shelf: Shelf) -> None:
     model, start = Counting(), datetime(2026, 11, 23, tzinfo=UTC)
-    store = shelf.open(name_store("crew", model.embedder))
+    store = shelf.open()
     new = {"other": "Something else."}
 
     def search(facts: dict[str, str], days: float) -> list[tuple[Any, float]]:
@@ -247,9 +245,12 @@ def test_pieces_of_a_version_alone_are_found(shelf: Shelf) -> None:
 
 
 def test_another_embedder_has_pieces_of_its_own(shelf: Shelf) -> None:
-    for model in (Counting(64), Counting(128)):
+    """Those of other dimensions are made anew; nobody finds both."""
+    for model in (Counting(64), Counting(128), Counting(64)):
         ((memory, _),) = make_library(shelf, FACTS, model).search(QUESTION, 1, 0)
         assert memory.source == "invoices"
+        assert len(model.asked[0]) == len(FACTS)
+        assert shelf.open().count() == len(FACTS)
 
 
 def test_two_processes_that_index_keep_each_piece_once(shelf: Shelf) -> None:
@@ -262,7 +263,7 @@ def test_two_processes_that_index_keep_each_piece_once(shelf: Shelf) -> None:
 
     shelf.table.calls.before_write = interrupt
     one.search("x", 1, 0)
-    assert shelf.open(name_store("crew", model.embedder)).count() == len(FACTS)
+    assert shelf.open().count() == len(FACTS)
 
 
 @pytest.mark.parametrize(("threshold", "found"), [(0.6, 2), (0.61, 1), (0.999, 1), (0.0, 3)])
@@ -292,14 +293,6 @@ def test_knowledge_is_not_changed_by_a_crew(shelf: Shelf) -> None:
         storage.reset()
     (found,) = storage.search([QUESTION], limit=1)
     assert found["metadata"] == {"name": "invoices"}
-
-
-def test_stores_of_knowledge_are_no_crews(shelf: Shelf) -> None:
-    assert (
-        Scope("s", 1)
-        .memory_partition(name_store("crew", Embedder(model="rehearsal")), 0, "KNOWLEDGE")
-        .startswith("SYS#s@1#KNOWLEDGE#crew.")
-    )
 
 
 def test_a_local_run_reads_files_of_knowledge(

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from quarterdeck.http.services import Services
-from quarterdeck.keys import Scope
+from quarterdeck.keys import MEMORY_SHARDS, Scope
 from quarterdeck.memory.erasure import (
     Erasures,
     erase_memories,
@@ -18,6 +18,7 @@ from quarterdeck.memory.filters import Filter
 from quarterdeck.memory.records import Memory
 from quarterdeck.memory.store import MemoryStore
 from quarterdeck.names import read_clock
+from quarterdeck.table import Put
 from tests.api_calls import read_items
 
 NOW = datetime(2026, 11, 23, 8, 0, 0, 500_000, tzinfo=UTC)
@@ -141,3 +142,27 @@ def test_what_it_gets_too_late_for_is_told(store: MemoryStore) -> None:
     assert store.count() == 10
     assert len(list_erasures(store.table, "s1").moments) == 61
     assert erase_memories(store, NOW) == (10, 0)
+
+
+def test_a_restored_log_is_without_what_was_erased(services: Services, store: MemoryStore) -> None:
+    """Restored into another generation, from entries that were backed up before the erasure."""
+    store.put([make_memory("m", "/jane"), make_memory("n"), make_memory("o", "/jane")])
+    store.delete(Filter(record_ids=("o",)))
+    prefix = store.scope.memory_partition(store.crew, 0, "MEMORY")[:-1]
+    backup = [
+        item for n in range(MEMORY_SHARDS) for item in services.table.query(f"{prefix}{n}", "")
+    ]
+    erase_memories(store, NOW, scope="/jane")
+    erasures = list_erasures(services.table, "s1")
+    restored = MemoryStore(services.table, services.blobs, Scope("s1", 2), store.crew)
+    for item in backup:
+        shard = int(item["pk"][-1])
+        key = restored.scope.memory_key(store.crew, shard, int(item["sk"]), "MEMORY")
+        entry = erasures.strip(store.crew, item)
+        services.table.write(Put(key, {**entry, **key._asdict()}))
+    assert [each.record_id for each in restored.list_newest()] == ["n"]
+    assert [each.record_id for each in restored.survey()] == ["n"]
+    assert restored.list_erasable(scope="/jane") == []
+    assert "What m says" not in str(read_items())
+    restored.put([make_memory("later", "/jane"), make_memory("n", "/jane")])
+    assert sorted(each.record_id for each in reopen(restored).survey()) == ["later", "n"]

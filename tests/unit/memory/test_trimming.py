@@ -4,11 +4,13 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from quarterdeck.keys import memory_shard
+from quarterdeck.keys import Key, memory_shard
 from quarterdeck.memory import log
 from quarterdeck.memory.filters import Filter
+from quarterdeck.memory.records import blank_entry
 from quarterdeck.memory.retention import Retention, find_expired
 from quarterdeck.memory.store import MemoryStore, Retained
+from quarterdeck.table import Put
 from tests.fakes import FakeTable
 from tests.memories import START, FakeS3, make_memory, open_store
 
@@ -107,6 +109,23 @@ def test_what_forgets_expires_once_nothing_is_left_to_forget(
     for item in forgets:  # as the table's TTL does it
         del table.dynamodb.items[item["pk"]][item["sk"]]
     assert len(list_ids(open_store(table))) == len(list_ids(store)) == 40
+
+
+def test_what_a_restore_left_out_is_not_counted_for_long(table: FakeTable, clock: Clock) -> None:
+    open_store(table).put([make_memory(number) for number in range(8)])
+    for item in table.dump():
+        if item["record_id"] in {"memory-2", "memory-5"}:
+            left = blank_entry(item)
+            assert left.keys() == {"pk", "sk", "at", "entry", "count", "erased"}
+            table.write(Put(Key(item["pk"], item["sk"]), left))
+    store = open_store(table)
+    store.put([make_memory(2)])
+    assert len(list_ids(store)) == 6
+    store.retain(ALL, clock.now)
+    assert store.count() == 6
+    size = len(table.dump())
+    store.retain(ALL, clock.now)
+    assert len(table.dump()) == size
 
 
 def test_the_last_entry_stays(table: FakeTable, clock: Clock) -> None:
