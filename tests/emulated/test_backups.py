@@ -79,3 +79,33 @@ def test_a_backup_is_made_verified_and_removed_when_its_time_is_over(
     (left,) = api.get(f"/crews/{system_id}/backups").json["backups"]
     assert left["backup_id"] == new["backup_id"]
     assert inside.list_objects(f"backups/{system_id}/")
+
+
+def test_a_backup_is_proven_and_restored(api: Api, inside: Inside) -> None:
+    """By the function's own role: a test, a new system, and the system itself."""
+    system_id = deploy(api, systems.system("restored"))
+    task_id = submit(api, system_id, description="Ships follow a light. " * 4000)
+    done = wait(api, system_id, task_id)
+    path = f"/crews/{system_id}/backups/{back_up(api, system_id)['backup_id']}"
+
+    assert follow(api, api.post(f"{path}/test"))["status"] == "proven"
+    assert api.get(path).json["backup"]["restore_proven_at"]
+    copied = follow(api, api.post(f"{path}/restore", {"into": "copy"}))
+    assert copied["status"] == "restored", copied
+    found = api.get(f"/crews/{copied['restored_system_id']}/tasks/{task_id}").json
+    assert found == done | {"system_id": copied["restored_system_id"]}
+
+    begun = api.post(f"{path}/restore")
+    refused = api.post(f"/crews/{system_id}/tasks", {"description": "x", "crew_name": "research"})
+    assert (refused.status, refused.headers["retry-after"]) == (503, "60")
+    assert follow(api, begun)["status"] == "restored"
+    assert api.get(f"/crews/{system_id}/tasks/{task_id}").json == done
+    assert wait(api, system_id, submit(api, system_id, description="x"))["status"] == "succeeded"
+
+
+def follow(api: Api, begun: Any) -> Any:
+    """The restore, once nothing of it is left to do."""
+    assert begun.status == 202, begun
+    path = begun.headers["location"]
+    poll(lambda: str(api.get(path).json["restore"].get("phase")), {"None"})
+    return api.get(path).json["restore"]

@@ -84,7 +84,7 @@ def test_only_the_keys_module_spells_a_key() -> None:
         ),
         *("#TASKS#", "#METRICS#", "#ALERTS", "METRIC#", "HISTORY#"),
         *("BACKUP#", "VERIFY#", "RESTORE#", "CHUNK#", "BACKED_UP"),
-        *("BUDGET#", "HOLD#", "QUEUE#", "LATER#", "EVENT#", "CALL#", "DECISION#"),
+        *("IDEM#", "BUDGET#", "HOLD#", "QUEUE#", "LATER#", "EVENT#", "CALL#", "DECISION#"),
     )
     spelling = {
         name

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import groupby
 from operator import attrgetter
 
+from quarterdeck.backups.batches import MOST_BYTES, MOST_ITEMS, measure
 from quarterdeck.backups.comparison import find_difference
 from quarterdeck.backups.erasing import Erase, erase_content
 from quarterdeck.backups.generation import rebuild
@@ -22,9 +23,6 @@ from quarterdeck.keys import Key, lists_tasks, name_task, name_version
 from quarterdeck.names import parse_time
 from quarterdeck.table import Item, Table, unmarshal_item
 
-AT_ONCE = 200
-"""Items that are read back together."""
-
 
 class Proofreader:
     def __init__(
@@ -40,13 +38,16 @@ class Proofreader:
     def compare(self, stage: Stage, left: Callable[[], float]) -> bool:
         """Whether all of the stage is as it should be; False when the time is up, or JobFailed."""
         expected: dict[Key, Item] = {}
+        size = 0
         start = after = self.hold.job.place
         for unit, after in self.sources.read(stage, start):
-            expected |= self._expect(stage, unit)
+            more = self._expect(stage, unit)
+            expected |= more
+            size += sum(measure(item) for item in more.values())
             in_time = left() >= RESERVE_SECONDS
-            if len(expected) >= AT_ONCE or not in_time:
+            if len(expected) >= MOST_ITEMS or size >= MOST_BYTES or not in_time:
                 self._check(expected, after)
-                expected = {}
+                expected, size = {}, 0
             if not in_time:
                 return False
         self._check(expected, after)

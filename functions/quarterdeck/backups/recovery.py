@@ -63,8 +63,8 @@ class Recovery:
         names = sorted(list_archives(objects))
         lost = 0
         for system_id, group in groupby(names, attrgetter("system_id")):
-            if self.systems.table.get(system_key(system_id)) is not None:
-                self.tell(f"{system_id}: is there")
+            if known := self.systems.table.get(system_key(system_id)):
+                self.tell(f"{system_id}: is there, {known['state']}")
             elif not self._recover_system(objects, list(group)):
                 self.tell(f"{system_id}: IS LOST: none of its backups is whole")
                 lost += 1

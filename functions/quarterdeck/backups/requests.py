@@ -13,7 +13,16 @@ from quarterdeck.keys import restore_key, system_key
 from quarterdeck.names import Name, format_time, generate_id, generate_timed_id, is_id
 from quarterdeck.systems.records import FIRST, System
 from quarterdeck.systems.store import SystemStore, refuse_while_deploying
-from quarterdeck.table import Absent, Condition, ConditionFailed, Equals, Put, Table, Unset, Update
+from quarterdeck.table import (
+    Absent,
+    Condition,
+    ConditionFailed,
+    Equals,
+    Put,
+    Table,
+    Unset,
+    Update,
+)
 
 NEW_GENERATION = FIRST + 1
 """Of a new system's: its tasks can be older than itself, which those of the first cannot be."""

@@ -5,6 +5,7 @@ Until the swap nothing that it writes is seen; after it nothing of what was befo
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from typing import Literal
 
 from quarterdeck.backups.archives import Archives
 from quarterdeck.backups.closing import bump_live, find_safety_backup
@@ -31,6 +32,8 @@ from quarterdeck.tasks.queue import BackupMessage, Queue
 
 LOOK_SECONDS = 15
 """Until it is looked again whether the safety backup has ended."""
+type Turn = Literal["over", "out of time", "handed on"]
+"""How a phase was left; `handed on`: nothing is left to do in this invocation, or at all."""
 type Left = Callable[[], float]
 """Seconds of the invocation."""
 
@@ -56,33 +59,28 @@ class RestoreWork:
         self.frequency = frequency
 
     def carry_on(self, hold: Hold[Restore], left: Left) -> bool:
+        while hold.job.phase != "removing":
+            match self._take_phase(hold, left):
+                case "out of time":
+                    return False
+                case "handed on":
+                    return True
+        return self._remove(hold, left)
+
+    def _take_phase(self, hold: Hold[Restore], left: Left) -> Turn:
         sources = Sources(self.backups, self.archives, hold.job)
-        while True:
-            phase = hold.job.phase
-            match phase:
-                case "closing":
-                    wait_s = self._close(hold)
-                case "saving":
-                    wait_s = self._wait_for_safety(hold)
-                    sources = Sources(self.backups, self.archives, hold.job)
-                case "writing":
-                    if not self._write(hold, sources, left):
-                        return False
-                    wait_s = 0
-                case "comparing":
-                    if not self._compare(hold, sources, left):
-                        return False
-                    wait_s = 0
-                case "swapping":
-                    self._swap(hold, sources)
-                    wait_s = 0
-                case "removing":
-                    return self._remove(hold, left)
-            if hold.job.status != "running":
-                return True
-            if wait_s:
-                self._wait(hold, wait_s)
-                return True
+        match hold.job.phase:
+            case "closing":
+                return self._wait(hold, self._close(hold))
+            case "saving":
+                return self._wait(hold, self._wait_for_safety(hold))
+            case "writing":
+                return self._write(hold, sources, left)
+            case "comparing":
+                return self._compare(hold, sources, left)
+            case "swapping":
+                return self._swap(hold, sources)
+        raise ValueError(hold.job.phase)
 
     def give_up(self, hold: Hold[Restore], reasons: Sequence[str]) -> None:
         """Opens the system again, as it was; what was written is removed after that."""
@@ -100,7 +98,7 @@ class RestoreWork:
             hold.advance(changes, *reopened)
             if reopened:
                 mark_active(self.table, job.system_id, now)
-            self._wait(hold, 1)
+            self._leave(hold, 0)
 
     def _is_closed(self, job: Restore) -> bool:
         try:
@@ -137,31 +135,32 @@ class RestoreWork:
         hold.advance(begin_phase("writing"))
         return 0
 
-    def _write(self, hold: Hold[Restore], sources: Sources, left: Left) -> bool:
+    def _write(self, hold: Hold[Restore], sources: Sources, left: Left) -> Turn:
         erase = self.find_erased(hold.job.system_id)
         writer = Rewriter(self.table, self.systems.blobs, hold, sources, erase)
         if not take_stages(hold, writer.write, left):
-            return False
+            return "out of time"
         if hold.job.dry_run:
             hold.end("completed", {"outcome": "checked"})
-        else:
-            hold.advance(begin_phase("comparing"))
-        return True
+            return "handed on"
+        hold.advance(begin_phase("comparing"))
+        return "over"
 
-    def _compare(self, hold: Hold[Restore], sources: Sources, left: Left) -> bool:
+    def _compare(self, hold: Hold[Restore], sources: Sources, left: Left) -> Turn:
         erase = self.find_erased(hold.job.system_id)
         reader = Proofreader(self.table, self.systems.blobs, hold, sources, erase)
         if not take_stages(hold, reader.compare, left):
-            return False
+            return "out of time"
         hold.advance(begin_phase("swapping"))
-        return True
+        return "over"
 
-    def _swap(self, hold: Hold[Restore], sources: Sources) -> None:
+    def _swap(self, hold: Hold[Restore], sources: Sources) -> Turn:
         completion = Completion(self.systems, hold, sources, self.frequency)
         writes = completion.prepare()
         hold.advance({**begin_phase("removing"), "outcome": "restored"}, *writes)
         mark_active(self.table, hold.job.target_id, hold.clock())
         logger.info("Restored", restore_id=hold.job.job_id, system_id=hold.job.target_id)
+        return "over"
 
     def _remove(self, hold: Hold[Restore], left: Left) -> bool:
         job = hold.job
@@ -179,8 +178,14 @@ class RestoreWork:
             hold.end(read_status(job), {}, reasons=job.reasons)
         return done
 
-    def _wait(self, hold: Hold[Restore], seconds: int) -> None:
-        """Leaves the rest to an invocation that begins so much later."""
+    def _wait(self, hold: Hold[Restore], seconds: int) -> Turn:
+        if not seconds:
+            return "over"
+        self._leave(hold, seconds)
+        return "handed on"
+
+    def _leave(self, hold: Hold[Restore], seconds: int) -> None:
+        """The rest is for an invocation that begins so much later."""
         hold.advance({})
         hold.hand_on()
         self.queue.send(hold.job.message, delay_s=seconds)

@@ -85,7 +85,7 @@ def test_it_can_be_run_again(site: RestoreSite) -> None:
     lose_table(site)
     recover(site)
     before = site.table.dump()
-    assert recover(site) == (0, [f"{system.system_id}: is there"])
+    assert recover(site) == (0, [f"{system.system_id}: is there, active"])
     assert site.table.dump() == before
 
 

@@ -8,7 +8,9 @@ from quarterdeck.alerts.conditions import note_condition
 from quarterdeck.alerts.names import AlertName
 from quarterdeck.alerts.store import AlertStore
 from quarterdeck.backups.archive.layout import Part
+from quarterdeck.backups.erasing import find_nothing
 from quarterdeck.backups.records import Backup
+from quarterdeck.backups.service import BackupService
 from quarterdeck.errors import NotFound
 from quarterdeck.keys import Key
 from quarterdeck.memory.records import CONTENT
@@ -329,6 +331,33 @@ def test_a_test_of_a_damaged_backup_raises_an_alert_that_names_the_chunk(
     assert alert
     assert alert.state == "critical"
     assert name in str(alert.last)
+
+
+def test_the_last_good_backup_is_tested_once_a_week(site: RestoreSite, system: System) -> None:
+    service = BackupService(
+        systems=site.systems,
+        backups=site.backups,
+        archives=site.archives,
+        queue=site.wire,
+        clock=site.clock,
+        find_erased=find_nothing,
+        frequency="daily",
+    )
+    site.deploy(name="untested", test_restores=False)
+    begun = 0
+    for _ in range(14 * 24):
+        site.later(hours=1)
+        begun += service.schedule(site.now)["tests"]
+        while site.wire.waiting:
+            _, message = site.wire.waiting.pop()
+            service.handle(message, lambda: 900.0)
+    assert begun == 2
+    proven = [b for b in site.backups.list_all(system.system_id) if b.restore_proven_at]
+    assert len(proven) == 2
+    assert site.dump_generation(system.system_id, 2) == {}
+    alert = AlertStore(site.table).find(system.scope, AlertName(None, "restore_test"))
+    assert alert is not None
+    assert alert.state == "ok"
 
 
 def test_a_restore_that_wrote_something_else_is_never_seen(

@@ -23,7 +23,7 @@ from tests.restore_crashes import Deployed, Sweep, list_crashes, prepare
 from tests.restore_site import RestoreSite
 
 PROVE = bool(os.environ.get("QUARTERDECK_PROVE"))
-STEP = 1 if PROVE else 4
+STEP = 1 if PROVE else 6
 """Every effect, or each so many."""
 START = (1, "active")
 type Begin = Callable[[RestoreSite], object]
@@ -236,7 +236,7 @@ def test_a_submit_at_any_moment_is_refused_or_in_the_new_generation() -> None:
     """With the system as a request read it before it was closed, or as it is."""
     smooth = run_smoothly(restore)
     accepted = 0
-    for moment in range(1, smooth.effects + 1, 1 if PROVE else 2):
+    for moment in range(1, smooth.effects + 1, 1 if PROVE else 3):
         for stale in (True, False):
             sweep = Sweep(base(), on_effect=partial(race, moment, stale))
             sweep.run(restore)
