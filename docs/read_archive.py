@@ -6,8 +6,9 @@
 
 DIRECTORY is a copy of the bucket (`aws s3 sync s3://BUCKET DIRECTORY`). Each chunk is checked
 before its lines are printed; what is damaged is named, and ends the program with 1.
-`--without-key` reads an archive that is not encrypted where KMS cannot be asked; it cannot tell who
-wrote it.
+`--kms-key` is the KMS key that archives are known to be under: without it, the one that the archive
+names is believed. `--without-key` reads an archive that is not encrypted where KMS cannot be asked;
+who wrote it cannot be told then.
 """
 
 import argparse
@@ -18,6 +19,7 @@ import io
 import json
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,13 +40,17 @@ class Damaged(Exception):
 
 
 def read_archive(
-    load: Callable[[str], bytes], kms: Any, system: str, backup: str, part: str | None = None
+    load: Callable[[str], bytes],
+    open_key: Callable[[dict[str, Any], dict[str, str]], bytes | None],
+    system: str,
+    backup: str,
+    part: str | None = None,
 ) -> Iterator[bytes]:
     """The lines of an archive, or of one part; `load` gives an object by its name in it."""
     head = json.loads(load("head"))
     if (head["format"], head["version"]) != ("quarterdeck-backup", 1):
         raise Damaged(f"head: format {head['format']} version {head['version']} is not known here")
-    key = open_key(kms, head, system, backup)
+    key = open_key(head, {"system": system, "backup": backup})
 
     def open_object(name: str, limit: int, sealed: bytes) -> bytes:
         context = {"system": system, "backup": backup, "chunk": name}
@@ -67,24 +73,22 @@ def read_archive(
             yield from io.BytesIO(plain)
 
 
-def open_key(kms: Any, head: dict[str, Any], system: str, backup: str) -> bytes | None:
-    """The archive's key; None without KMS."""
-    if kms is None:
-        if head["encryption"] != "none":
-            raise Damaged("head: the archive is encrypted, so it is not read without its key")
-        return None
-    context = {
-        "system": system,
-        "backup": backup,
-        "format": str(head["version"]),
-        "encryption": head["encryption"],
-    }
-    answer = kms.decrypt(
-        KeyId=head["kms_key"],
+def ask_kms(head: dict[str, Any], archive: dict[str, str], trusted: str | None) -> bytes:
+    answer = boto3.client("kms").decrypt(
+        KeyId=trusted or head["kms_key"],
         CiphertextBlob=base64.b64decode(head["wrapped_key"]),
-        EncryptionContext=context,
+        EncryptionContext={
+            **archive,
+            "format": str(head["version"]),
+            "encryption": head["encryption"],
+        },
     )
     return bytes(answer["Plaintext"])
+
+
+def do_without(head: dict[str, Any], _: dict[str, str]) -> None:
+    if head["encryption"] != "none":
+        raise Damaged("head: the archive is encrypted: without its key it is not read")
 
 
 def decrypt(name: str, sealed: bytes, key: bytes | None, context: dict[str, str]) -> bytes:
@@ -139,12 +143,13 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("system")
     parser.add_argument("backup")
     parser.add_argument("--part", help="only this one")
+    parser.add_argument("--kms-key", help="the key's ARN, alias or id")
     parser.add_argument("--without-key", action="store_true", help="do not ask KMS")
     options = parser.parse_args(arguments)
     load = make_loader(options.root, f"backups/{options.system}/{options.backup}/")
-    kms = None if options.without_key else boto3.client("kms")
+    ask = do_without if options.without_key else partial(ask_kms, trusted=options.kms_key)
     try:
-        for line in read_archive(load, kms, options.system, options.backup, options.part):
+        for line in read_archive(load, ask, options.system, options.backup, options.part):
             sys.stdout.buffer.write(line)
     except Exception as error:  # each library has its own for bytes that are damaged
         print(f"read_archive: {type(error).__name__}: {error}", file=sys.stderr)

@@ -13,7 +13,7 @@ import pytest
 
 from quarterdeck.backups.archive.layout import PARTS, ArchiveName, Part
 from quarterdeck.backups.archive.records import Record, decode_record, encode_record
-from tests.archive_site import ArchiveSite, MemoryObjects, make_records
+from tests.archive_site import ArchiveSite, MemoryObjects, make_keys, make_records
 
 ROOT = Path(__file__).parents[3]
 SCRIPT = ROOT / "docs/read_archive.py"
@@ -104,6 +104,20 @@ def test_it_finds_damage(
     assert b"read_archive: " in printed.err
     whole = {part: WRITTEN[part] for part in PARTS[:2]} | {PARTS[2]: WRITTEN[PARTS[2]][:1]}
     assert printed.out == (b"" if name == "manifest" else list_lines(whole))
+
+
+def test_it_opens_with_the_key_that_is_named(
+    archive_account: ArchiveSite,
+    read: Reader,
+    copy: Callable[[bool], Path],
+    capfdbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    directory = copy(True)
+
+    assert read(directory, *NAME, "--kms-key", archive_account.keys.key_id) == 0
+    assert capfdbinary.readouterr().out == list_lines(WRITTEN)
+    assert read(directory, *NAME, "--kms-key", make_keys().key_id) == 1
+    assert capfdbinary.readouterr().out == b""
 
 
 def test_it_reads_what_is_not_encrypted_without_kms(copy: Callable[[bool], Path]) -> None:

@@ -96,7 +96,7 @@ def read_manifest(name: ArchiveName, seal: Seal, sealed: bytes) -> Manifest:
         raise ArchiveDamaged(MANIFEST, f"{place or 'it'}: {fault['msg']}") from None
     if (manifest.format, manifest.version) != (FORMAT, VERSION):
         raise ArchiveDamaged(MANIFEST, f"it is {manifest.format} version {manifest.version}")
-    if (manifest.system_id, manifest.backup_id) != name:
+    if (manifest.system_id, manifest.backup_id, manifest.encryption) != (*name, seal.encryption):
         raise ArchiveDamaged(MANIFEST, "it is another archive's")
     return manifest
 
