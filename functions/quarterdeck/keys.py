@@ -342,6 +342,11 @@ def parse_task_key(pk: str) -> TaskKey:
     return TaskKey(Scope(system_id, int(generation)), task_id)
 
 
+def is_task_history(sk: str) -> bool:
+    """Whether an item of a task is what happened, and not what its calls hold or have answered."""
+    return sk in {"STATE", "SPEC", "END"} or sk.startswith(EVENT_PREFIX)
+
+
 def name_task(pk: str) -> str | None:
     """Of a record's `#TASK#<task_id>`; None if it is the key of something else."""
     return pk.removeprefix("#TASK#") if pk.startswith("#TASK#") else None

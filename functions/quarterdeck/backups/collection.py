@@ -20,6 +20,7 @@ from quarterdeck.keys import (
     MEMORY_SHARDS,
     REGISTRY_SHARDS,
     Key,
+    is_task_history,
     parse_crew_version_key,
     version_key,
 )
@@ -74,22 +75,20 @@ class Collector:
                 logger.warning("A task is not whole", task_id=entry["sk"])
                 continue
             records = [self._record("task_histories", item) for item in (entry, *task)]
-            version = next(item["version"] for item in task if item["sk"] == "STATE")
-            yield Unit(self._locate(entry), records, version)
+            # STATE is the last.
+            yield Unit(self._locate(entry), records, task[-1]["version"])
 
     def _read_task(self, task_id: str) -> list[Item] | None:
         """END, events, SPEC and STATE as one transaction left them; None if some have expired."""
         first, last = self.scope.end_key(task_id), self.scope.state_key(task_id)
-        items: list[Item] = []
+        spec = self.scope.spec_key(task_id)
         for _ in range(READS):
-            items = list(self.table.query(first.pk, first.sk, up_to=last.sk))
-            found = {item["sk"]: item for item in items}
-            if not {"STATE", "SPEC"} <= found.keys():
+            read = self.table.query(first.pk, first.sk, up_to=last.sk)
+            found = {item["sk"]: item for item in read if is_task_history(item["sk"])}
+            if not {last.sk, spec.sk} <= found.keys():
                 return None
-            status = found["STATE"]["status"]
-            # What a restore has interrupted has no end.
-            if (status in TERMINAL) == ("END" in found) or status == "interrupted":
-                return items
+            if (found[last.sk]["status"] in TERMINAL) == (first.sk in found):
+                return list(found.values())
         return None
 
     def _read_items(

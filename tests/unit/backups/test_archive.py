@@ -183,6 +183,13 @@ def test_a_record_is_one_line_and_comes_back(pk: str, sk: str, item: dict[str, A
     assert decode_record(line, PART) == record
 
 
+@pytest.mark.parametrize("text", ["found", "found — “so”" + 300 * "x", "нашёл", "見つけた"])
+def test_text_takes_no_more_than_it_needs(text: str) -> None:
+    line = encode_record(Record(PART, "", "", {"text": {"S": text}}))
+    empty = encode_record(Record(PART, "", "", {"text": {"S": ""}}))
+    assert len(line) - len(empty) <= 1.1 * len(text.encode())
+
+
 @pytest.mark.parametrize(
     ("line", "rule"),
     [

@@ -160,6 +160,16 @@ def test_a_task_that_ends_meanwhile_is_whole(world: BackupSite, page: int) -> No
     assert ("END" in task) == (page < 3)
 
 
+def test_what_calls_hold_is_left_out(world: BackupSite) -> None:
+    system = world.deploy()
+    task_id = world.run_task(system)
+    pk = system.scope.state_key(task_id).pk
+    for sk in ("CALL#1#0", "HOLD#1", "SPENDING"):
+        world.table.write(Put(Key(pk, sk), {"x": 1}))
+    task = group_tasks(world.read(world.back_up(system), "task_histories"))[task_id]
+    assert task.keys() == {"REGISTRY", "STATE", "SPEC", "END"}
+
+
 def test_what_has_expired_is_left_out(world: BackupSite) -> None:
     system = world.deploy()
     world.run_task(system)

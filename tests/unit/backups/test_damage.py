@@ -4,17 +4,21 @@ import json
 import os
 from collections.abc import Iterator
 
+import boto3
 import pytest
+from botocore.exceptions import ClientError
+from botocore.stub import Stubber
 
 from quarterdeck.backups.archive.compression import compress
 from quarterdeck.backups.archive.damage import ArchiveDamaged
-from quarterdeck.backups.archive.head import Opened
+from quarterdeck.backups.archive.head import ArchiveKeys, Opened
 from quarterdeck.backups.archive.layout import HEAD, MANIFEST, ArchiveName, Part
 from quarterdeck.backups.archive.reader import open_archive
 from quarterdeck.backups.archive.records import Record
 from quarterdeck.backups.archive.sealing import make_seal
 from quarterdeck.backups.archive.writer import begin_archive
 from tests.archive_site import (
+    REGION,
     SOURCE,
     STARTED_AT,
     ArchiveSite,
@@ -140,6 +144,15 @@ def test_an_archive_put_in_place_of_another_is_found(desk: Desk, source: Archive
 def test_another_kms_key_opens_nothing(desk: Desk) -> None:
     with pytest.raises(ArchiveDamaged, match="head: KMS does not open its key"):
         open_archive(desk.objects, make_keys(), DESK)
+
+
+@pytest.mark.parametrize("code", ["AccessDeniedException", "DisabledException"])
+def test_a_kms_key_that_may_not_be_used_is_no_damage(desk: Desk, code: str) -> None:
+    kms = boto3.client("kms", region_name=REGION)
+    stub = Stubber(kms)
+    stub.add_client_error("decrypt", code)
+    with stub, pytest.raises(ClientError, match=code):
+        open_archive(desk.objects, ArchiveKeys(kms, desk.keys.key_id), DESK)
 
 
 @pytest.mark.parametrize("version", [0, 2])

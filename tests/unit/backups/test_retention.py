@@ -109,6 +109,7 @@ def test_what_has_expired_is_removed_with_its_objects(world: BackupSite) -> None
 def test_what_is_being_read_stays(world: BackupSite) -> None:
     system = world.deploy(retention_days=7)
     first = world.back_up(system)
+    world.later(hours=1)
     world.back_up(system)
     world.later(days=20)
     world.backups.begin_verification(first, world.now)
@@ -121,6 +122,7 @@ def test_a_removal_that_is_stopped_is_finished_by_the_next(
 ) -> None:
     system = world.deploy(retention_days=7)
     first = world.back_up(system)
+    world.later(hours=1)
     world.back_up(system)
     world.later(days=20)
 

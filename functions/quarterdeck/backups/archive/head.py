@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 type Encryption = Literal["aws-encryption-sdk", "none"]
 
 KEY_BYTES = 32
-REFUSALS = {"InvalidCiphertextException", "IncorrectKeyException", "AccessDeniedException"}
-"""Of KMS, to open a key: of other archives, of other KMS keys, changed, or not for this role."""
+NOT_THIS_KEY = {"InvalidCiphertextException", "IncorrectKeyException"}
+"""KMS's words for a key that was changed, or is another archive's, or under another KMS key.
+
+A role without the right, or a KMS key that is disabled, says nothing of the archive: not damage.
+"""
 
 
 class Head(BaseModel):
@@ -71,7 +74,7 @@ class ArchiveKeys:
             )
         except ClientError as error:
             code = error.response["Error"]["Code"]
-            if code not in REFUSALS:
+            if code not in NOT_THIS_KEY:
                 raise
             raise ArchiveDamaged(
                 HEAD, f"KMS does not open its key as this archive's, with this KMS key: {code}"

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 from collections.abc import Iterator
+from io import BytesIO
 
 from pydantic import ValidationError
 
@@ -40,22 +41,20 @@ class Archive:
 
     def read_chunk(self, chunk: ChunkRef) -> Iterator[Record]:
         """Its records in the order they were written; all are checked before the first is given."""
-        lines = self._load_lines(chunk)
-        for line in lines:
-            check_line(chunk, line)
-        return (decode_record(line, chunk.part) for line in lines)
+        plain = self._load_lines(chunk)
+        check_lines(chunk, plain)
+        return (decode_record(line, chunk.part) for line in BytesIO(plain))
 
     def check_chunk(self, chunk: ChunkRef) -> int:
         """How many records it has; ArchiveDamaged if it is not as it was written."""
-        for line in self._load_lines(chunk):
-            check_line(chunk, line)
+        check_lines(chunk, self._load_lines(chunk))
         return chunk.records
 
     def read_part(self, part: Part) -> Iterator[Record]:
         for chunk in self.manifest.list_chunks(part):
             yield from self.read_chunk(chunk)
 
-    def _load_lines(self, chunk: ChunkRef) -> list[bytes]:
+    def _load_lines(self, chunk: ChunkRef) -> bytes:
         sealed = load_object(self.objects, self.name, chunk.name, chunk.stored_bytes)
         if len(sealed) != chunk.stored_bytes:
             raise ArchiveDamaged(chunk.name, f"it is not {chunk.stored_bytes} bytes long")
@@ -64,12 +63,9 @@ class Archive:
         plain = unpack(chunk.name, self.seal.open(chunk.name, sealed), chunk.plain_bytes)
         if len(plain) != chunk.plain_bytes:
             raise ArchiveDamaged(chunk.name, f"it does not decompress to {chunk.plain_bytes} bytes")
-        if not plain.endswith(b"\n"):
-            raise ArchiveDamaged(chunk.name, "its last line has no end")
-        lines = plain[:-1].split(b"\n")
-        if len(lines) != chunk.records:
-            raise ArchiveDamaged(chunk.name, f"it does not have {chunk.records} records")
-        return lines
+        if not plain.endswith(b"\n") or plain.count(b"\n") != chunk.records:
+            raise ArchiveDamaged(chunk.name, f"it does not have {chunk.records} lines")
+        return plain
 
 
 def open_archive(
@@ -100,7 +96,7 @@ def read_manifest(name: ArchiveName, seal: Seal, sealed: bytes) -> Manifest:
         raise ArchiveDamaged(MANIFEST, f"{place or 'it'}: {fault['msg']}") from None
     if (manifest.format, manifest.version) != (FORMAT, VERSION):
         raise ArchiveDamaged(MANIFEST, f"it is {manifest.format} version {manifest.version}")
-    if (manifest.system_id, manifest.backup_id) != name:
+    if (manifest.system_id, manifest.backup_id, manifest.encryption) != (*name, seal.encryption):
         raise ArchiveDamaged(MANIFEST, "it is another archive's")
     return manifest
 
@@ -119,8 +115,9 @@ def unpack(name: str, content: bytes, limit: int) -> bytes:
         raise ArchiveDamaged(name, str(error)) from None
 
 
-def check_line(chunk: ChunkRef, line: bytes) -> None:
+def check_lines(chunk: ChunkRef, plain: bytes) -> None:
     try:
-        decode_record(line, chunk.part)
+        for line in BytesIO(plain):
+            decode_record(line, chunk.part)
     except RecordInvalid as error:
         raise ArchiveDamaged(chunk.name, str(error)) from None

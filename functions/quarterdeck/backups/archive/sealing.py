@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import json
 from io import BytesIO
-from typing import Protocol
+from typing import IO, Protocol
 
 from aws_encryption_sdk import CommitmentPolicy, EncryptionSDKClient
 from aws_encryption_sdk.identifiers import Algorithm, EncryptionKeyType, WrappingAlgorithm
@@ -45,6 +45,11 @@ def describe_object(archive: ArchiveName, name: str) -> dict[str, str]:
     return {"system": archive.system_id, "backup": archive.backup_id, "chunk": name}
 
 
+def read_frames(message: IO[bytes]) -> bytes:
+    """All that a stream of the SDK gives; its own way is by pieces of 8 KB of a frame."""
+    return b"".join(iter(lambda: message.read(FRAME_BYTES), b""))
+
+
 class EncryptingSeal:
     """A message of the AWS Encryption SDK, whose data key the archive's key wraps."""
 
@@ -64,14 +69,16 @@ class EncryptingSeal:
         )
 
     def close(self, name: str, content: bytes) -> bytes:
-        sealed, _ = CLIENT.encrypt(
+        message = CLIENT.stream(
+            mode="encrypt",
             source=content,
             key_provider=self.key,
             algorithm=ALGORITHM,
             frame_length=FRAME_BYTES,
             encryption_context=describe_object(self.archive, name),
         )
-        return bytes(sealed)
+        with message:
+            return read_frames(message)
 
     def open(self, name: str, sealed: bytes) -> bytes:
         source = BytesIO(sealed)
@@ -83,7 +90,7 @@ class EncryptingSeal:
         )
         try:
             context = message.header.encryption_context
-            content = b"".join(iter(lambda: message.read(FRAME_BYTES), b""))
+            content = read_frames(message)
         except Exception:  # the SDK's parser raises whatever the bytes lead it to
             raise ArchiveDamaged(name, "it does not decrypt with the archive's key") from None
         finally:
