@@ -9,10 +9,10 @@ from pydantic import TypeAdapter
 
 from quarterdeck.backups.archive.head import ArchiveKeys
 from quarterdeck.backups.archives import Archives
-from quarterdeck.backups.erasing import find_nothing
 from quarterdeck.backups.service import BackupService
 from quarterdeck.backups.store import BackupStore
 from quarterdeck.blobs import BlobStore
+from quarterdeck.memory.erasure import list_erasures
 from quarterdeck.names import parse_time, read_clock
 from quarterdeck.settings import BackupSettings, load_settings
 from quarterdeck.systems.store import SystemStore
@@ -33,7 +33,7 @@ def load_service() -> BackupService:
         archives=Archives(s3, settings.archives_bucket_name, keys),
         queue=Queue(boto3.client("sqs"), settings.backups_queue_url),
         clock=read_clock,
-        find_erased=find_nothing,
+        find_erased=lambda system_id: list_erasures(table, system_id).strip,
         frequency=settings.backup_frequency,
     )
 

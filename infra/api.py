@@ -58,6 +58,7 @@ class Api(ServiceFunction):
             indexes=("tasks-by-time", "systems"),
         )
         blobs.allow(self.role, "s3:GetObject", "s3:PutObject")
+        blobs.allow_memory_removal(self.role)
         tasks.allow_send(self.role)
         deployments.allow_send(self.role)
         backups.allow_send(self.role)

@@ -52,8 +52,7 @@ class BlobBucket(Construct):
 
     def allow(self, role: Role, *actions: str) -> None:
         """Lets the role do the actions on the objects under `blobs/`."""
-        # The import that the role's stack gets anyway, spelled out to name it to cdk-nag.
-        objects = f"{Stack.of(self).export_value(self._bucket.bucket_arn)}/blobs/*"
+        objects = self._spell("*")
         policy = Policy(
             role,
             "Blobs",
@@ -73,3 +72,14 @@ class BlobBucket(Construct):
         accept_wildcard(
             policy, objects, "Blobs are named when they are written: a role has their prefix."
         )
+
+    def allow_memory_removal(self, role: Role) -> None:
+        """Lets the role delete what is left in S3 of memories; its versions go after 30 days."""
+        objects = self._spell("memories/*")
+        statement = PolicyStatement(actions=["s3:DeleteObject"], resources=[objects])
+        policy = Policy(role, "MemoryRemoval", roles=[role], statements=[statement])
+        accept_wildcard(policy, objects, "Memories are named when they are kept.")
+
+    def _spell(self, objects: str) -> str:
+        # The import that the role's stack gets anyway, spelled out to name it to cdk-nag.
+        return f"{Stack.of(self).export_value(self._bucket.bucket_arn)}/blobs/{objects}"

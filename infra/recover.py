@@ -15,10 +15,10 @@ import boto3
 from infra.environment import load_target
 from quarterdeck.backups.archive.head import ArchiveKeys
 from quarterdeck.backups.archives import Archives
-from quarterdeck.backups.erasing import find_nothing
 from quarterdeck.backups.recovery import Recovery
 from quarterdeck.backups.store import BackupStore
 from quarterdeck.blobs import BlobStore
+from quarterdeck.memory.erasure import list_erasures
 from quarterdeck.names import read_clock
 from quarterdeck.systems.store import SystemStore
 from quarterdeck.table import Table
@@ -62,7 +62,7 @@ def make_recovery(environment: str, outputs: dict[str, str]) -> Recovery:
         backups=BackupStore(table),
         archives=Archives(s3, outputs["ArchivesBucketName"], keys),
         frequency=load_target(environment).environment.backup_frequency,
-        find_erased=find_nothing,
+        find_erased=lambda system_id: list_erasures(table, system_id).strip,
         clock=read_clock,
         tell=say,
     )

@@ -58,6 +58,7 @@ class Worker(ServiceFunction):
             "dynamodb:DeleteItem",
         )
         blobs.allow(self.role, "s3:GetObject", "s3:PutObject")
+        blobs.allow_memory_removal(self.role)
         tasks.allow_send(self.role)
         allow_model_secrets(self.role, target)
         tools.allow_invoke(self.role)

@@ -1,7 +1,9 @@
 """Memories for tests, and stores of them."""
 
+import os
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 from quarterdeck.blobs import BlobStore
@@ -16,19 +18,30 @@ if TYPE_CHECKING:
 
 SCOPE = Scope("s1", 1)
 CREW = "research"
+EXAMPLES = 1_500 if os.environ.get("QUARTERDECK_PROVE") else 100
+"""Of a property that opens stores."""
 START = datetime(2026, 11, 23, tzinfo=UTC)
+
+
+class NoSuchKey(Exception): ...
 
 
 class FakeS3:
     """Objects in memory."""
 
+    exceptions = SimpleNamespace(NoSuchKey=NoSuchKey)
+
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
+        self.written = 0
 
     def put_object(self, *, Key: str, Body: bytes, **_: Any) -> None:  # noqa: N803 - as boto3
         self.objects[Key] = Body
+        self.written += 1
 
     def get_object(self, *, Key: str, **_: Any) -> Any:  # noqa: N803
+        if Key not in self.objects:
+            raise NoSuchKey(Key)
         return {"Body": BytesIO(self.objects[Key])}
 
     def delete_object(self, *, Key: str, **_: Any) -> None:  # noqa: N803

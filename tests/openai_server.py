@@ -1,4 +1,4 @@
-"""A local server with OpenAI's chat completions: what tests give to agents for a model."""
+"""A local server with OpenAI's chat completions and embeddings: what tests give to agents."""
 
 import json
 import threading
@@ -7,11 +7,14 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
+from quarterdeck.execution.word_vectors import embed_words
+
 type Body = dict[str, Any]
 type Message = dict[str, Any]
 
 PROMPT_TOKENS = 100
 COMPLETION_TOKENS = 20
+EMBEDDING_TOKENS = 7
 SAMPLES: dict[str, Any] = {"integer": 1, "number": 1.5, "boolean": True, "array": [], "object": {}}
 
 
@@ -55,6 +58,8 @@ class OpenAIServer:
     ) -> None:
         self.answer = answer
         self.requests: list[Body] = []
+        self.embedded: list[Body] = []
+        self.refuse_embedding: HTTPStatus | None = None
         self._server = _Server(self, port)
 
     @property
@@ -92,6 +97,20 @@ class OpenAIServer:
             },
         }
 
+    def embed(self, body: Body) -> dict[str, Any]:
+        """Vectors by words, in no order."""
+        self.embedded.append(body)
+        vectors = [embed_words(text, body.get("dimensions", 128)) for text in body["input"]]
+        return {
+            "object": "list",
+            "model": body["model"],
+            "data": [
+                {"object": "embedding", "index": index, "embedding": vector}
+                for index, vector in reversed(list(enumerate(vectors)))
+            ],
+            "usage": {"prompt_tokens": EMBEDDING_TOKENS, "total_tokens": EMBEDDING_TOKENS},
+        }
+
 
 class _Server(ThreadingHTTPServer):
     def __init__(self, api: OpenAIServer, port: int) -> None:
@@ -104,10 +123,18 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        if not self.path.endswith("/chat/completions"):
+        api = self.server.api
+        if self.path.endswith("/embeddings") and api.refuse_embedding:
+            self.send_error(api.refuse_embedding)
+            return
+        if self.path.endswith("/embeddings"):
+            said = api.embed(body)
+        elif self.path.endswith("/chat/completions"):
+            said = api.complete(body)
+        else:
             self.send_error(HTTPStatus.NOT_FOUND)
             return
-        answer = json.dumps(self.server.api.complete(body)).encode()
+        answer = json.dumps(said).encode()
         self.send_response(HTTPStatus.OK)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(answer)))

@@ -15,6 +15,7 @@ from quarterdeck.backups.restore_test import RestoreTestWork
 from quarterdeck.backups.restores import Restore
 from quarterdeck.backups.restoring import RestoreWork
 from quarterdeck.keys import backup_key, restore_key
+from quarterdeck.memory.erasure import list_erasures
 from quarterdeck.systems.lifecycle import API_SECONDS
 from quarterdeck.systems.records import System
 from quarterdeck.table import Item
@@ -50,12 +51,14 @@ class RestoreSite(BackupSite):
         keys = ArchiveKeys(cast("KMSClient", FakeKms()), FakeKms.key_arn)
         super().__init__(ArchiveSite(objects, keys))
         self.wire = Wire(self)
-        self.erase: Erase = lambda crew, entry: entry
         self.left: Callable[[], float] = lambda: INVOCATION
+
+    def find_erased(self, system_id: str) -> Erase:
+        return list_erasures(self.table, system_id).strip
 
     def make_work(self) -> RestoreWork:
         return RestoreWork(
-            self.systems, self.backups, self.archives, self.wire, lambda _: self.erase, "daily"
+            self.systems, self.backups, self.archives, self.wire, self.find_erased, "daily"
         )
 
     def deliver(self, message: JobMessage) -> None:
@@ -72,7 +75,7 @@ class RestoreSite(BackupSite):
             case "restore_test":
                 key = restore_key(message.system_id, message.job_id)
                 work = RestoreTestWork(
-                    self.systems, self.backups, self.archives, self.wire, lambda _: self.erase
+                    self.systems, self.backups, self.archives, self.wire, self.find_erased
                 )
                 if hold := claim_job(self.table, Restore, key, self.clock, INVOCATION):
                     run_job(hold, work, self.wire, self.left)

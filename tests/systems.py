@@ -12,7 +12,9 @@ from quarterdeck.systems.store import SystemStore
 
 
 def agent(role: str = "Researcher", **rest: Any) -> dict[str, Any]:
-    return {"role": role, "goal": "Find out", "backstory": "Reads a lot", "llm": "rehearsal"} | rest
+    """Without memory, unless `rest` says so: what a test counts is the agent's own."""
+    fields = {"role": role, "goal": "Find out", "backstory": "Reads a lot", "llm": "rehearsal"}
+    return {**fields, "memory_enabled": False} | rest
 
 
 def crew(name: str = "research", **rest: Any) -> dict[str, Any]:

@@ -33,6 +33,7 @@ CHUNK_PREFIX = "CHUNK#"
 CREWS_PREFIX = "CREWS#"
 LAST = "~"
 """After every `sk`."""
+ERASED_PREFIX = "ERASED#"
 
 
 class Index(NamedTuple):
@@ -118,6 +119,10 @@ def backed_up_key(system_id: str) -> Key:
 def chunk_key(system_id: str, backup_id: str, part: str, number: int) -> Key:
     """Of what a running backup has written so far."""
     return Key(f"SYS#{system_id}#BACKUP#{backup_id}", f"{CHUNK_PREFIX}{part}#{number:06}")
+
+
+def erasure_key(system_id: str, mark: str) -> Key:
+    return Key(f"SYS#{system_id}", f"{ERASED_PREFIX}{mark}")
 
 
 def activity_partition(slot: datetime) -> str:
@@ -409,6 +414,11 @@ def memory_shard(record_id: str) -> int:
 def parse_decision_key(sk: str) -> str:
     """The time of `DECISION#<time>`."""
     return sk.removeprefix(DECISION_PREFIX)
+
+
+def parse_erasure_key(sk: str) -> str:
+    """The hash of `ERASED#<hash>`."""
+    return sk.removeprefix(ERASED_PREFIX)
 
 
 def parse_later_key(sk: str) -> str:

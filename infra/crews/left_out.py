@@ -5,7 +5,8 @@ STATE = "crewai's own state, or an identity that it gives"
 DEPRECATED = "deprecated by crewai"
 FILES = "reads or writes files of the machine that it runs on: a function has none that last"
 CACHE = "answers of tools are kept by the journal, for each call apart"
-KNOWLEDGE = "knowledge is not built: give texts as inputs"
+SCORING = "how memories are scored, as crewai does: by likeness 0.5, being new 0.3, importance 0.2"
+KNOWLEDGE = "knowledge is the crew's, for all its agents: `knowledge` of the crew"
 CLOUD = "a service of CrewAI's, beside AWS"
 ENVIRONMENT = "set by the environment, for all crews alike"
 CHECKPOINT = "crewai's checkpoints: the journal takes a task up again"
@@ -95,7 +96,7 @@ LEFT_OUT: dict[str, dict[str, str]] = {
             ("checkpoint", "checkpoint_inputs", "checkpoint_kickoff_event_id", "checkpoint_train"),
             CHECKPOINT,
         ),
-        **dict.fromkeys(("embedder", "knowledge", "knowledge_sources"), KNOWLEDGE),
+        "knowledge_sources": "`knowledge` has the texts themselves",
         **dict.fromkeys(("planning", "planning_llm"), PLANNING),
         **dict.fromkeys(("share_crew", "tracing"), CLOUD),
         **dict.fromkeys(
@@ -106,12 +107,27 @@ LEFT_OUT: dict[str, dict[str, str]] = {
         "cache": CACHE,
         "chat_llm": "crewai's chat in a terminal",
         "config": "a second way to give the same fields",
+        "embedder": "is in `memory`",
         "function_calling_llm": DEPRECATED,
-        "memory": "memory is not built yet; agents have `memory_enabled`, kept with the version",
         "security_config": "a fingerprint that nothing here reads",
         "stream": STREAM,
         "tool_failure_policy": TOOLS_FAIL,
         "verbose": ENVIRONMENT,
+    },
+    "Memory": {
+        **dict.fromkeys(
+            ("default_importance", "importance_weight", "recency_weight", "semantic_weight"),
+            SCORING,
+        ),
+        **dict.fromkeys(
+            ("complex_query_threshold", "confidence_threshold_high", "confidence_threshold_low",
+             "exploration_budget", "query_analysis_threshold"),
+            "crewai's own, of a `deep` recall",
+        ),
+        **dict.fromkeys(("consolidation_limit", "consolidation_threshold"),
+                        "crewai's own; `consolidation` says whether"),
+        **dict.fromkeys(("memory_kind", "root_scope"), STATE),
+        "storage": "the system's table",
     },
     "LLM": {
         **dict.fromkeys(("callbacks", "interceptor"), CODE),
@@ -161,6 +177,7 @@ RENAMED: dict[str, dict[str, str]] = {
     "Agent": {"max_execution_time": "timeout", "memory": "memory_enabled"},
     "Task": {"output_pydantic": "output_schema"},
     "Crew": {},
+    "Memory": {},
     "LLM": {},
 }
 """crewai's name of a field, and ours."""

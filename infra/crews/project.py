@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from infra.crews.knowledge import read_project_knowledge
 from infra.crews.left_out import LEFT_OUT, RENAMED
 from infra.crews.yaml_source import Complaint, Refused, Source, read_yaml
 
@@ -68,6 +69,8 @@ def read_project(directory: Path, config: Path) -> Project:
     }
     if complaints:
         raise Refused(complaints)
+    if knowledge := read_project_knowledge(directory, config):
+        crew["knowledge"] = knowledge
     return Project(agents, tasks, {"name": name, "crews": [crew]}, notes)
 
 

@@ -15,8 +15,11 @@ from quarterdeck.systems.configuration import (
     Budget,
     Configuration,
     Crew,
+    Embedder,
     HealthChecks,
+    KnowledgeText,
     Llm,
+    Memory,
     SmokeTask,
     Step,
     SystemConfiguration,
@@ -25,7 +28,8 @@ from quarterdeck.systems.configuration import (
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "configuration.md"
 MODELS: tuple[type[Configuration], ...] = (
-    SystemConfiguration, Crew, Agent, Llm, Step, Threshold, Budget, HealthChecks, SmokeTask,
+    SystemConfiguration, Crew, Agent, Llm, Step, Memory, Embedder, KnowledgeText, Threshold,
+    Budget, HealthChecks, SmokeTask,
 )  # fmt: skip
 TABLE = re.compile(r"(<!-- (?P<kind>fields|left out): (?P<name>\w+) -->\n).*?(<!-- end -->)", re.S)
 NAMES = {"integer": "whole number", "boolean": "true or false", "string": "text", "null": "null"}

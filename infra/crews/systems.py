@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
+from infra.crews.knowledge import inline_files
 from infra.crews.project import Project, find_config, read_project
 from infra.crews.yaml_source import Complaint, Refused, Source, read_yaml
 from quarterdeck.errors import FieldError
@@ -72,7 +73,7 @@ def read_system(place: Path) -> CrewSystem:
     if config:
         project = read_project(place, config)
         return CrewSystem(place, validate(place, project.configuration, project), project)
-    source = read_yaml(place)
+    source = inline_files(read_yaml(place))
     return CrewSystem(place, validate(place, source.data, source), source)
 
 

@@ -46,4 +46,4 @@ def run_uv(*arguments: str) -> None:
     )
     if done.returncode:
         reason = done.stderr.strip().splitlines() or ["no reason given"]
-        raise LocalRunFailed(f"could not install MiniStack: {reason[-1].strip()}")
+        raise LocalRunFailed(f"could not install {arguments[-1]}: {reason[-1].strip()}")

@@ -5,9 +5,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import yaml
 from pydantic import ValidationError
 
+from infra.crews.knowledge import inline_files
+from infra.crews.yaml_source import Refused, read_yaml
 from infra.local.team_tools import load_manifest_for, open_tools, read_secret
 from quarterdeck.errors import InvalidInput
 from quarterdeck.execution.workspace import Workspace
@@ -15,7 +16,7 @@ from quarterdeck.faults import read_error
 from quarterdeck.process import prepare_process
 from quarterdeck.systems.configuration import Crew, SystemConfiguration
 from quarterdeck.systems.validation import find_unknown_tools
-from quarterdeck.tasks.outcome import Outcome, StepEvent, StepStarted
+from quarterdeck.tasks.outcome import MemoryDegraded, Outcome, RunEvent, StepStarted
 from quarterdeck.tooling.manifest import list_tools
 
 HELP = """\
@@ -35,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description, inputs = place_input(
             crew, options.description, dict(options.set), options.input
         )
-    except (OSError, ValueError, yaml.YAMLError, InvalidInput) as error:
+    except (OSError, ValueError, Refused, InvalidInput) as error:
         print(*explain(error, options.crew), sep="\n", file=sys.stderr)
         return 2
     outcome = rehearse(crew, description, inputs, verbose=options.verbose)
@@ -69,7 +70,7 @@ def read_pair(text: str) -> tuple[str, str]:
 
 
 def read_system(path: Path) -> SystemConfiguration:
-    system = SystemConfiguration.model_validate(yaml.safe_load(path.read_text()))
+    system = SystemConfiguration.model_validate(inline_files(read_yaml(path)).data)
     if unknown := list(find_unknown_tools(system, list_tools())):
         raise InvalidInput(unknown)
     return system
@@ -103,9 +104,7 @@ def explain(error: Exception, file: Path) -> list[str]:
         error = read_error(error, str(file))
     if isinstance(error, InvalidInput):
         return [f"{fault.field}: {fault.rule}" for fault in error.errors]
-    if isinstance(error, yaml.YAMLError):
-        return [f"{file}: {' '.join(str(error).split())}"]
-    return [str(error)]
+    return str(error).splitlines()
 
 
 def rehearse(crew: Crew, description: str, inputs: dict[str, str], *, verbose: bool) -> Outcome:
@@ -113,6 +112,8 @@ def rehearse(crew: Crew, description: str, inputs: dict[str, str], *, verbose: b
     with Workspace().open_for("local"):
         prepare_process()
         # Not before the process is prepared: crewai reads the environment at its import.
+        from infra.local.run_knowledge import RunPieces
+        from infra.local.run_memory import RunStorage
         from quarterdeck.execution.run import run_crew
         from quarterdeck.execution.tool_proxies import make_proxies
 
@@ -128,11 +129,15 @@ def rehearse(crew: Crew, description: str, inputs: dict[str, str], *, verbose: b
                 verbose=verbose,
                 on_event=print_event,
                 tools=make_proxies(crew, manifest, tools.call),
+                storage=RunStorage(),
+                pieces=RunPieces(),
             )
 
 
-def print_event(event: StepEvent) -> None:
-    if isinstance(event, StepStarted):
+def print_event(event: RunEvent) -> None:
+    if isinstance(event, MemoryDegraded):
+        print(f"  memory failed to {event.use}: {event.error.type}: {event.error.message}")
+    elif isinstance(event, StepStarted):
         print(f"  {event.agent} starts '{event.step}'", flush=True)
     else:
         tokens, seconds = event.usage.total_tokens, event.duration_ms / 1000

@@ -1,6 +1,7 @@
 """A backup on the deployed template: made by the function's own role, read back, and removed."""
 
 import json
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -81,8 +82,8 @@ def test_a_backup_is_made_verified_and_removed_when_its_time_is_over(
     assert inside.list_objects(f"backups/{system_id}/")
 
 
-def test_a_backup_is_proven_and_restored(api: Api, inside: Inside) -> None:
-    """By the function's own role: a test, a new system, and the system itself."""
+def test_a_backup_is_proven_and_restored(api: Api) -> None:
+    """By the function's own role: a test, a new system; in `make prove` the system itself."""
     system_id = deploy(api, systems.system("restored"))
     task_id = submit(api, system_id, description="Ships follow a light. " * 4000)
     done = wait(api, system_id, task_id)
@@ -95,6 +96,8 @@ def test_a_backup_is_proven_and_restored(api: Api, inside: Inside) -> None:
     found = api.get(f"/crews/{copied['restored_system_id']}/tasks/{task_id}").json
     assert found == done | {"system_id": copied["restored_system_id"]}
 
+    if not os.environ.get("QUARTERDECK_PROVE"):
+        return  # It is closed for 45 seconds.
     begun = api.post(f"{path}/restore")
     refused = api.post(f"/crews/{system_id}/tasks", {"description": "x", "crew_name": "research"})
     assert (refused.status, refused.headers["retry-after"]) == (503, "60")

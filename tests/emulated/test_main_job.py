@@ -46,6 +46,26 @@ def test_a_crew_that_manages_delegates(api: Api) -> None:
     assert "lighthouse" in task["result"]["output"]
 
 
+def test_a_crew_knows_learns_and_is_made_to_forget(api: Api) -> None:
+    fact = "High water at the mole of Eastport is at noon"
+    crew = systems.crew(
+        agents=[systems.agent(memory_enabled=True)], knowledge=[{"name": "tides", "text": fact}]
+    )
+    system_id = deploy(api, systems.system("knowing", crews=[crew]))
+    question = "When is high water at Eastport's mole?"
+    task = wait(api, system_id, submit(api, system_id, description=question))
+    assert fact in task["result"]["output"]
+    path = f"/crews/{system_id}/memories?crew=research"
+    learned = api.get(f"{path}&query=eastport%20NOON").json["memories"]
+    assert any(fact in memory["content"] for memory in learned)
+    first = learned[0]["memory_id"]
+    erased = api.send("DELETE", f"{path}&memory_id={first}", None)
+    assert (erased.status, erased.json) == (200, {"erased": 1, "left": 0})
+    (left,) = api.get(f"/crews/{system_id}/health").json["memories"].values()
+    assert api.send("DELETE", f"{path}&scope=/", None).json == {"erased": left, "left": 0}
+    assert api.get(f"/crews/{system_id}/health").json["memories"] == {"research": 0}
+
+
 def test_prefer_wait_answers_with_the_result(api: Api) -> None:
     system_id = deploy(api, systems.system("waited"))
     request = {"description": "Ships follow a light.", "crew_name": "research"}

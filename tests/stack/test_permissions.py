@@ -12,7 +12,7 @@ pytestmark = pytest.mark.xdist_group("synth")
 
 # Every wildcard that a role may have in a resource (`?` is one too), and why.
 REASONS = {
-    r"/(blobs|backups)/\*$": "blobs and archives are named when they are written",
+    r"/(blobs|backups)/(memories/)?\*$": "blobs and archives are named when they are written",
     r":secret:quarterdeck/[a-z]+/(tools/)?\*$": "teams add secrets without a deployment",
     r":secret:quarterdeck-system/[a-z]+/[a-z-]+-\?{6}$": "what Secrets Manager adds to a name",
     r":bedrock:\*::foundation-model/\*$": "configurations name models; profiles cross regions",
@@ -27,6 +27,7 @@ CONSUME = {
     "sqs:GetQueueUrl",
 }
 BLOBS = {"s3:GetObject", "s3:PutObject", "kms:GenerateDataKey"}
+REMOVE = {"s3:DeleteObject"}
 ARCHIVES = {"s3:DeleteObject", "s3:ListBucket"}
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
 EVERY = LOGS | {"kms:Decrypt"}
@@ -39,13 +40,16 @@ INVOKE = {"lambda:InvokeFunction"}
 ANNOUNCE = {"sns:Publish", "events:PutEvents", "kms:GenerateDataKey"}
 
 ALLOWED = {
-    "api": EVERY | STATE | QUERY | PUT | BLOBS | SEND | SECRET | LOOKUP,
+    "api": EVERY | STATE | QUERY | PUT | BLOBS | REMOVE | SEND | SECRET | LOOKUP,
     "authorizer": EVERY | {"dynamodb:GetItem", "dynamodb:UpdateItem"} | SECRET,
     "deployer": {
         *(EVERY | STATE | QUERY | PUT | {"s3:GetObject"} | SEND | CONSUME),
         *(SECRET | BEDROCK | INVOKE),
     },
-    "worker": EVERY | STATE | QUERY | PUT | BLOBS | SEND | CONSUME | SECRET | BEDROCK | INVOKE,
+    "worker": {
+        *(EVERY | STATE | QUERY | PUT | BLOBS | REMOVE | SEND | CONSUME),
+        *(SECRET | BEDROCK | INVOKE),
+    },
     "monitor": EVERY | STATE | QUERY | PUT | {"s3:GetObject"} | SEND | LOOKUP | ANNOUNCE,
     "backup": EVERY | STATE | QUERY | PUT | BLOBS | ARCHIVES | SEND | CONSUME,
     "tools_runner": LOGS | SECRET,
@@ -65,6 +69,12 @@ def find_resources(assembly: Assembly, function: str, action: str) -> set[str]:
 def endings(arns: Iterable[str]) -> set[str]:
     """The last parts of ARNs: the index of a table, the name of a secret."""
     return {re.split(r"[:/>]", arn.removesuffix("/*"))[-1] for arn in arns}
+
+
+def test_memories_are_the_only_blobs_that_are_deleted(assembly: Assembly) -> None:
+    for function in ("api", "worker"):
+        (objects,) = find_resources(assembly, function, "s3:DeleteObject")
+        assert objects.endswith("/blobs/memories/*")
 
 
 def test_each_function_has_a_role_of_its_own(assembly: Assembly) -> None:

@@ -4,10 +4,13 @@ import json
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
+from pydantic import HttpUrl, ValidationError
 
 from quarterdeck.faults import read_faults
 from quarterdeck.systems.configuration import Agent, Crew, Llm, SystemConfiguration
+from quarterdeck.systems.configuration.memory import TITAN, TITAN_2
+from quarterdeck.systems.health import list_secrets
+from quarterdeck.systems.validation import find_foreign_urls
 from tests.systems import agent, crew, system
 
 type Fields = dict[str, Any]
@@ -48,6 +51,27 @@ FAULTY_CREWS: list[tuple[Fields, str, str]] = [
         "tasks[0].human_input",
         "nobody can be asked yet: leave it false",
     ),
+    # Memory
+    ({"memory": {"embedder": "anthropic/x"}}, "memory.embedder.model", "'anthropic/x' is neither"),
+    ({"memory": {"embedder": "bedrock/x"}}, "memory.embedder.model", "'bedrock/x' is none of"),
+    ({"memory": {"embedder": "openai/x"}}, "memory.embedder", "openai models need 'secret'"),
+    (
+        {"memory": {"embedder": {"model": "rehearsal", "secret": "key"}}},
+        "memory.embedder",
+        "rehearsal takes no 'secret'",
+    ),
+    (
+        {"memory": {"embedder": {"model": TITAN_2, "dimensions": 300}}},
+        "memory.embedder.dimensions",
+        "is 256, 512 or 1024 for Titan",
+    ),
+    (
+        {"memory": {"embedder": {"model": f"{TITAN}v1", "dimensions": 512}}},
+        "memory.embedder.dimensions",
+        "is for bedrock/amazon.titan-embed-text-v2:0",
+    ),
+    ({"memory": {"llm": "openai/x"}}, "memory.llm", "openai models need 'secret'"),
+    ({"memory": {"max_records": 0}}, "memory.max_records", "Input should be greater than"),
     # Context
     ({"tasks": [step("s", context=["t"])]}, "tasks[0].context[0]", "'t' is no step of the crew"),
     (
@@ -270,3 +294,51 @@ def test_a_configuration_is_kept_as_it_was_given() -> None:
     assert SystemConfiguration.model_validate_json(read.model_dump_json()) == read
     assert SystemConfiguration.model_validate(read.model_dump(mode="json")) == read
     assert SystemConfiguration.model_validate_json(json.dumps(given)) == read
+
+
+@pytest.mark.parametrize(
+    ("llm", "embedder"),
+    [
+        ("bedrock/amazon.nova-pro-v1:0", {"model": TITAN_2}),
+        ({"model": "anthropic/claude", "secret": "key"}, {"model": TITAN_2}),
+        (
+            {"model": "openai/gpt", "secret": "key"},
+            {"model": "openai/text-embedding-3-small", "secret": "key"},
+        ),
+        ({"model": "openai/gpt", "base_url": "http://127.0.0.1:1/v1"}, {"model": "rehearsal"}),
+        ("ollama/llama", {"model": "rehearsal"}),
+        ("rehearsal", {"model": "rehearsal"}),
+    ],
+)
+def test_an_embedder_goes_with_the_model_of_the_first_agent_with_memory(
+    llm: Any, embedder: Fields
+) -> None:
+    agents = [agent("A", memory_enabled=False), agent("B", memory_enabled=True, llm=llm)]
+    read = Crew.model_validate(crew(agents=agents))
+    assert [one.role for one in read.remembering] == ["B"]
+    assert read.memory_llm == read.agents[1].llm
+    assert read.embedder.model_dump(exclude_none=True) == embedder
+    given = {"llm": "bedrock/amazon.nova-lite-v1:0", "embedder": "ollama/nomic"}
+    other = Crew.model_validate(crew(agents=agents, memory=given))
+    assert (other.memory_llm.model, other.embedder.model) == tuple(given.values())
+
+
+def test_the_address_of_an_embedder_must_be_one_that_the_environment_allows() -> None:
+    url = "https://models.example.com/v1"
+    memory = {"embedder": {"model": "openai/x", "base_url": url}}
+    configuration = SystemConfiguration.model_validate(system(crews=[crew(memory=memory)]))
+    (fault,) = find_foreign_urls(configuration, ())
+    assert fault.field == "crews[0].memory.embedder.base_url"
+    assert list(find_foreign_urls(configuration, (HttpUrl(url),))) == []
+
+
+def test_a_crews_secrets_are_those_of_memory_too() -> None:
+    def name_secret(name: str) -> Fields:
+        return {"model": "openai/x", "secret": name}
+
+    memory = {"llm": name_secret("small"), "embedder": name_secret("vectors")}
+    llm = name_secret("agent")
+    for remembers, names in ((True, ["agent", "small", "vectors"]), (False, ["agent", "small"])):
+        agents = [agent("A", llm=llm, memory_enabled=remembers)]
+        read = Crew.model_validate(crew(agents=agents, memory=memory))
+        assert list(list_secrets(read)) == names

@@ -22,11 +22,11 @@ MAY_IMPORT_CREWAI = (
 )
 BACKUP_LAYER = ("aws_encryption_sdk",)
 NOT_LOADED = {
-    "api": ("crewai", *BACKUP_LAYER),
-    "authorizer": ("crewai", *BACKUP_LAYER),
-    "monitor": ("crewai", *BACKUP_LAYER),
-    "tools_runner": ("crewai", *BACKUP_LAYER),
-    "backup": ("crewai",),
+    "api": ("crewai", "numpy", *BACKUP_LAYER),
+    "authorizer": ("crewai", "numpy", *BACKUP_LAYER),
+    "monitor": ("crewai", "numpy", *BACKUP_LAYER),
+    "tools_runner": ("crewai", "numpy", *BACKUP_LAYER),
+    "backup": ("crewai", "numpy"),
 }
 """What is in no layer of a function, or too slow to load for nothing."""
 INNERMOST = ("keys", "names", "errors")

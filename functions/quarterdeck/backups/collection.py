@@ -13,12 +13,12 @@ from quarterdeck.backups.archive.records import Record
 from quarterdeck.backups.records import Backup, Cursor
 from quarterdeck.blobs import BlobStore
 from quarterdeck.keys import (
+    COLLECTIONS,
     CREWS_PREFIX,
     INDEX_KEYS,
     LAST,
     MEMORY_SHARDS,
     REGISTRY_SHARDS,
-    Collection,
     Key,
     is_task_history,
     parse_crew_version_key,
@@ -36,7 +36,6 @@ DAY = timedelta(days=1)
 READS = 5
 CONFIGURATION = {"pk", "sk", "document", "created_at", "capacity"}
 """What is kept of versions and crews: the rest is of this moment."""
-COLLECTIONS: tuple[Collection, ...] = ("MEMORY", "KNOWLEDGE")
 LEFT_OUT = {"pk", "sk", "claimed_by", *INDEX_KEYS}
 
 

@@ -17,8 +17,3 @@ def erase_content(record: Record, erase: Erase) -> Record:
     if crew is None:
         return record
     return record._replace(item=marshal_item(erase(crew, unmarshal_item(record.item))))
-
-
-def find_nothing(_: str) -> Erase:
-    """Nothing can be erased yet."""
-    return lambda _, entry: entry

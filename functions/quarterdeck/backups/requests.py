@@ -9,6 +9,7 @@ from quarterdeck.backups.records import Backup
 from quarterdeck.backups.restores import Restore
 from quarterdeck.backups.store import JOB_DAYS, BackupStore, runs_already
 from quarterdeck.errors import Conflict, FieldError, InvalidInput, NotFound
+from quarterdeck.idempotency import Once, remember
 from quarterdeck.keys import restore_key, system_key
 from quarterdeck.names import Name, format_time, generate_id, generate_timed_id, is_id
 from quarterdeck.systems.records import FIRST, System
@@ -38,6 +39,7 @@ def begin_restore(
     into: Name | None,
     dry_run: bool,
     now: datetime,
+    once: Once | None = None,
 ) -> Restore:
     """A restore whose message is to be sent, `API_SECONDS` later if it closes the system.
 
@@ -61,7 +63,7 @@ def begin_restore(
         started_at=format_time(now),
     )
     if not restore.replaces:
-        systems.table.write(put_job(restore, now))
+        systems.table.write(*put_job(restore, now, once))
         return restore
     refuse_while_deploying(system)
     if system.state not in {"active", "paused"}:
@@ -79,12 +81,12 @@ def begin_restore(
     )
     closed = {"state": "restoring", "restoring": restore.job_id, "updated_at": format_time(now)}
     unchanged: list[Condition] = [Equals("state", system.state), Unset("deploying")]
-    write_begin(systems, system, restore, closed, unchanged, now)
+    write_begin(systems, system, restore, closed, unchanged, now, once)
     return restore
 
 
 def begin_restore_test(
-    systems: SystemStore, system: System, backup: Backup, now: datetime
+    systems: SystemStore, system: System, backup: Backup, now: datetime, once: Once | None = None
 ) -> Restore:
     """A test whose message is to be sent. Conflict unless the backup is good."""
     require_good(backup)
@@ -99,7 +101,7 @@ def begin_restore_test(
         crews=(*system.crews, *system.retired),
         started_at=format_time(now),
     )
-    write_begin(systems, system, test, {}, [], now)
+    write_begin(systems, system, test, {}, [], now, once)
     return test
 
 
@@ -119,6 +121,7 @@ def write_begin(
     changes: dict[str, str],
     conditions: list[Condition],
     now: datetime,
+    once: Once | None,
 ) -> None:
     """The job, with a generation that no other job has."""
     latest = system.latest_generation
@@ -133,14 +136,15 @@ def write_begin(
         ],
     )
     try:
-        systems.table.write(taken, put_job(restore, now))
+        systems.table.write(taken, *put_job(restore, now, once))
     except ConditionFailed:
         raise Conflict("the system has changed meanwhile: read it again") from None
 
 
-def put_job(restore: Restore, now: datetime) -> Put:
+def put_job(restore: Restore, now: datetime, once: Once | None) -> list[Put]:
     expiry = {"expires_at": int((now + timedelta(days=JOB_DAYS)).timestamp())}
-    return Put(restore.key, make_job_item(restore, now) | expiry, [Absent()])
+    job = Put(restore.key, make_job_item(restore, now) | expiry, [Absent()])
+    return [job, *remember(once, {"restore_id": restore.job_id}, now)]
 
 
 def next_generation(system: System) -> int:

@@ -13,12 +13,14 @@ from quarterdeck.backups.sources import Sources
 from quarterdeck.backups.versions import bring_back, check_version
 from quarterdeck.blobs import BlobStore
 from quarterdeck.keys import Key, Scope, lists_tasks, name_crew, name_task, name_version
-from quarterdeck.names import parse_time
+from quarterdeck.names import format_time, parse_time
 from quarterdeck.table import Item, Put, Table, unmarshal_item
 from quarterdeck.tasks.states import TERMINAL
 
 RESERVE_SECONDS = 60.0
 """Of an invocation, for one chunk more and what comes after it."""
+CLOCKS = timedelta(seconds=10)
+"""By which those of two functions may differ."""
 TEST_DAYS = 2
 """When what a test may have left goes by itself."""
 
@@ -85,8 +87,9 @@ def find_target(restore: Restore) -> Target:
     return Target(restore.scope, began, began + timedelta(days=TEST_DAYS) if test else None)
 
 
-def was_accepted_since(unit: Unit, moment: str) -> bool:
+def was_accepted_since(unit: Unit, closed_at: str) -> bool:
     """Whether the task lived when the system was closed, or was submitted while it was."""
+    moment = format_time(parse_time(closed_at) - CLOCKS)
     items = {record.sk: record.item for record in unit}
     if "STATE" not in items:
         return False

@@ -5,8 +5,10 @@ from typing import Any
 
 import crewai
 from crewai import Process, Task
+from crewai.knowledge.knowledge import Knowledge
 from crewai.tools import BaseTool
 
+from quarterdeck.execution.crew_memory import CrewMemory, build_models
 from quarterdeck.execution.errors import CrewRefused, InputMissing
 from quarterdeck.execution.llms import build_llm
 from quarterdeck.execution.pace import Pace, Paces
@@ -44,17 +46,28 @@ def build_crew(
     verbose: bool,
     timeout: float,
     tools: Tools = NO_TOOLS,
+    memory: CrewMemory | None = None,
+    knowledge: Knowledge | None = None,
 ) -> crewai.Crew:
     """Ready for `kickoff()` without inputs: texts are filled here, so that braces in them are text.
 
     `timeout` is the task's, in seconds: no request to a model may take longer. `tools` are those
-    of each agent, by its role as configured.
+    of each agent, by its role as configured. `memory` is what those with `memory_enabled` get:
+    the crew's own would be every agent's. `knowledge` is every agent's.
     """
     apply_patches()
     values = {name: format_input(value) for name, value in inputs.items()}
     values["description"] = description
     agents = {
-        agent.role: build_agent(agent, values, read_secret, tools, verbose=verbose, timeout=timeout)
+        agent.role: build_agent(
+            agent,
+            values,
+            read_secret,
+            tools,
+            memory if agent.memory_enabled else None,
+            verbose=verbose,
+            timeout=timeout,
+        )
         for agent in order_agents(crew)
     }
     manager = agents.pop(crew.manager.role) if crew.manager else None
@@ -71,6 +84,7 @@ def build_crew(
         ),
         verbose=verbose,
         memory=False,
+        knowledge=knowledge,
         cache=False,
         planning=False,
         share_crew=False,
@@ -97,6 +111,8 @@ def check_crew(crew: Crew, read_secret: Callable[[str], str], tools: Tools = NO_
     secrets = SecretsInUse(read_secret)
     inputs = dict.fromkeys(crew.placeholders, "input")
     try:
+        if crew.remembering or crew.knowledge:
+            build_models(crew, secrets.read, CHECK_TIMEOUT)
         build_crew(
             crew,
             "A request.",
@@ -117,6 +133,7 @@ def build_agent(
     values: Mapping[str, str],
     read_secret: Callable[[str], str],
     tools: Tools,
+    memory: CrewMemory | None,
     *,
     verbose: bool,
     timeout: float,
@@ -128,6 +145,7 @@ def build_agent(
         llm=build_llm(agent.llm, read_secret, min(timeout, agent.timeout)),
         tools=[make() for make in tools.get(agent.role, ())],
         max_execution_time=agent.timeout,
+        memory=memory,
         verbose=verbose,
         **agent.model_dump(include=SAME_IN_CREWAI),
     )

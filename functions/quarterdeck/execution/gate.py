@@ -21,6 +21,9 @@ from quarterdeck.tasks.outcome import TaskError
 LONGEST_WAIT = 60.0
 """Seconds: a longer wait gives the slot to another task."""
 SLICE = 1.0
+BRIEF_ATTEMPTS = 3
+BRIEF_DELAY = 0.25
+"""Seconds, and about twice as many after each further attempt."""
 
 
 def draw_jitter() -> float:
@@ -106,6 +109,13 @@ class Gate:
             self._tally.count("throttled")
         self._wait(cause, fault.retry_after, fault.kind)
         self._tally.count("retries")
+        return True
+
+    def wait_briefly(self, error: Exception, tried: int) -> bool:
+        """As wait_out, of a call that the run can do without: the fault never ends the run."""
+        if tried >= BRIEF_ATTEMPTS or classify_fault(error) is None:
+            return False
+        self.pause(BRIEF_DELAY * 2**tried * (0.5 + self._draw()))
         return True
 
     def give_up(self, error: Exception) -> None:

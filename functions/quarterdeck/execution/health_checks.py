@@ -6,6 +6,7 @@ from time import monotonic
 
 from quarterdeck.errors import FieldError
 from quarterdeck.execution.crews import Tools
+from quarterdeck.execution.embedders import build_vector_model
 from quarterdeck.execution.journal import Journal
 from quarterdeck.execution.journal_store import MemoryStore
 from quarterdeck.execution.llms import build_llm
@@ -16,9 +17,11 @@ from quarterdeck.systems.configuration import (
     REHEARSAL,
     Agent,
     Crew,
+    Embedder,
     Llm,
     SmokeTask,
     SystemConfiguration,
+    walk_embedders,
     walk_llms,
 )
 
@@ -33,14 +36,20 @@ OPENAI_TOKENS = 16
 def find_silent_models(
     configuration: SystemConfiguration, read_secret: Callable[[str], str], left: float
 ) -> Iterator[FieldError]:
-    """Asks each distinct model for one token, side by side; `left` seconds for all of them."""
-    paths: dict[Llm, str] = {}
+    """Asks each distinct model for one token, side by side; `left` seconds for all of them.
+
+    Of embedders those that are configured: one that goes with a model by itself is not insisted on.
+    """
+    paths: dict[Llm | Embedder, str] = {}
     for path, llm in walk_llms(configuration):
         if llm.model != REHEARSAL:
             paths.setdefault(ping_form(llm), path)
+    for path, embedder in walk_embedders(configuration):
+        if embedder.model != REHEARSAL:
+            paths.setdefault(embedder, path)
     pool = ThreadPoolExecutor(MODELS_AT_ONCE, "models")
     end = monotonic() + left
-    answers = {path: pool.submit(ask_model, llm, read_secret) for llm, path in paths.items()}
+    answers = {path: pool.submit(ask_model, model, read_secret) for model, path in paths.items()}
     for path, answer in answers.items():
         if (rule := read_answer(answer, end - monotonic())) is not None:
             yield FieldError(path, rule)
@@ -56,15 +65,18 @@ def ping_form(llm: Llm) -> Llm:
     return Llm(**named, max_tokens=OPENAI_TOKENS if llm.provider == "openai" else 1)
 
 
-def ask_model(llm: Llm, read_secret: Callable[[str], str]) -> str | None:
+def ask_model(model: Llm | Embedder, read_secret: Callable[[str], str]) -> str | None:
     """None if it answers, or what came instead."""
     secrets = SecretsInUse(read_secret)
     try:
         with secrets.keep_out_of_logs():
-            build_llm(llm, secrets.read, MODEL_SECONDS).call(PING)
+            if isinstance(model, Embedder):
+                build_vector_model(model, secrets.read).embed([PING])
+            else:
+                build_llm(model, secrets.read, MODEL_SECONDS).call(PING)
     except Exception as raised:
         error = describe_error(raised, secrets)
-        return f"the model '{llm.model}' does not answer: {error.type}: {error.message}"
+        return f"the model '{model.model}' does not answer: {error.type}: {error.message}"
     return None
 
 
@@ -142,5 +154,6 @@ def rehearse(crew: Crew) -> Crew:
         "agents": agents,
         "manager_agent": manager,
         "manager_llm": stand_in if crew.manager_llm else None,
+        "memory": crew.memory.model_copy(update={"llm": None, "embedder": None}),
     }
     return crew.model_copy(update=changed)

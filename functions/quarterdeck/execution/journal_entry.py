@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-Kind = Literal["llm", "tool", "memory"]
+Kind = Literal["llm", "tool", "memory", "embedding"]
 SDK_TYPES = ("openai.types.", "anthropic.types.")
 """The only modules that an entry may name a class of."""
 

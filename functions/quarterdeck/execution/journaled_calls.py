@@ -16,6 +16,7 @@ from quarterdeck.execution.journal import Journal, current_journal
 from quarterdeck.execution.journal_entry import Entry, decode_answer
 from quarterdeck.execution.journal_key import digest_request
 from quarterdeck.execution.journal_store import Place
+from quarterdeck.execution.memory_faults import is_memory_at_work, note_fault
 from quarterdeck.execution.pace import wait_turn
 from quarterdeck.execution.request_limits import limit_request
 
@@ -60,6 +61,8 @@ class Asked:
 asking: ContextVar[Asked | None] = ContextVar("quarterdeck_asking", default=None)
 counted_before: ContextVar[bool] = ContextVar("quarterdeck_counted_before", default=False)
 """While a call is told of that another task has counted."""
+beside_steps: ContextVar[bool] = ContextVar("quarterdeck_beside_steps", default=False)
+"""While calls are the task's, and no step's: one that made them may have ended before."""
 gathering: ContextVar[list[Place] | None] = ContextVar("quarterdeck_gathering", default=None)
 
 
@@ -129,7 +132,9 @@ def journal_acall(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaita
 def ask(journal: Journal, asked: Asked, act: Callable[[], Any]) -> Any:
     """The model's answer, through faults of its provider that pass."""
     with journal.hold_budget(asked):
+        tried = 0
         while True:
+            tried += 1
             token = asking.set(asked)
             try:
                 wait_turn(asked.llm, journal.gate.pause)
@@ -137,7 +142,7 @@ def ask(journal: Journal, asked: Asked, act: Callable[[], Any]) -> Any:
                 with time_call(journal):
                     return act()
             except Exception as error:
-                if not journal.gate.wait_out(error):
+                if not wait_out(journal, error, tried):
                     raise
             finally:
                 asking.reset(token)
@@ -145,7 +150,9 @@ def ask(journal: Journal, asked: Asked, act: Callable[[], Any]) -> Any:
 
 async def ask_async(journal: Journal, asked: Asked, act: Callable[[], Awaitable[Any]]) -> Any:
     with journal.hold_budget(asked):
+        tried = 0
         while True:
+            tried += 1
             token = asking.set(asked)
             try:
                 await asyncio.to_thread(wait_turn, asked.llm, journal.gate.pause)
@@ -153,10 +160,20 @@ async def ask_async(journal: Journal, asked: Asked, act: Callable[[], Awaitable[
                 with time_call(journal):
                     return await act()
             except Exception as error:
-                if not await asyncio.to_thread(journal.gate.wait_out, error):
+                if not await asyncio.to_thread(wait_out, journal, error, tried):
                     raise
             finally:
                 asking.reset(token)
+
+
+def wait_out(journal: Journal, error: Exception, tried: int) -> bool:
+    """Whether to call again. What memory asks is given up sooner, and noted."""
+    if not is_memory_at_work():
+        return journal.gate.wait_out(error)
+    if journal.gate.wait_briefly(error, tried):
+        return True
+    note_fault(error)
+    return False
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from crewai.llms.base_llm import BaseLLM
 
 from quarterdeck.execution.bedrock import TimedBedrock
 from quarterdeck.execution.rehearsal import RehearsalLLM
-from quarterdeck.systems.configuration import REHEARSAL, Llm
+from quarterdeck.systems.configuration import REHEARSAL, Embedder, Llm
 from quarterdeck.vault import SecretMissing
 
 OLLAMA_URL = "http://localhost:11434/v1"
@@ -40,10 +40,10 @@ def build_llm(llm: Llm, read_secret: Callable[[str], str], timeout: float) -> Ba
     return LLM(name, provider=llm.provider, api_key=key, timeout=timeout, **options)
 
 
-def read_key(llm: Llm, read_secret: Callable[[str], str]) -> str:
-    if llm.secret is None:
+def read_key(model: Llm | Embedder, read_secret: Callable[[str], str]) -> str:
+    if model.secret is None:
         return NO_KEY
-    key = read_secret(llm.secret)
+    key = read_secret(model.secret)
     if not key:
-        raise SecretMissing(f"secret '{llm.secret}' of the model '{llm.model}' is empty")
+        raise SecretMissing(f"secret '{model.secret}' of the model '{model.model}' is empty")
     return key

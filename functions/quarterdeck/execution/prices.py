@@ -4,9 +4,8 @@ import json
 import re
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-from crewai.llms.base_llm import BaseLLM
 from crewai.types.usage_metrics import UsageMetrics
 
 from quarterdeck.systems.configuration import REHEARSAL
@@ -45,7 +44,18 @@ def find_price(provider: str, model: str, base_url: str | None) -> Price | None:
     return load_prices().get(f"{provider}/{name}")
 
 
-def count_usage(llm: BaseLLM, reported: dict[str, object] | None) -> Usage:
+class Model(Protocol):
+    """Of a provider, by its name there."""
+
+    @property
+    def provider(self) -> str: ...
+    @property
+    def model(self) -> str: ...
+    @property
+    def base_url(self) -> str | None: ...
+
+
+def count_usage(llm: Model, reported: dict[str, object] | None) -> Usage:
     """One call, as its provider reported it."""
     tokens = UsageMetrics.from_provider_dict(reported or {}) or UsageMetrics()
     price = find_price(llm.provider, llm.model, llm.base_url)

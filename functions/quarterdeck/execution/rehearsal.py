@@ -10,6 +10,11 @@ from crewai.llms.base_llm import BaseLLM, llm_call_context
 from pydantic import BaseModel
 
 from quarterdeck.execution.rehearsal_arguments import fill_schema
+from quarterdeck.execution.rehearsal_memory import (
+    answer_memory,
+    is_search_query,
+    leave_out_memory,
+)
 from quarterdeck.execution.rehearsal_prompt import Message, Prompt, read_content, read_prompt
 from quarterdeck.execution.rehearsal_text import list_terms, rank_sentences, write_answer
 from quarterdeck.execution.rehearsal_values import Words
@@ -82,9 +87,13 @@ def answer_messages(
 ) -> str | BaseModel | list[ToolCall]:
     """`roles` are those of the crew: whom a manager may delegate to."""
     prompt = read_prompt(messages)
-    functions = [tool["function"] for tool in tools]
+    if is_search_query(messages):
+        return prompt.wish.request
+    functions = leave_out_memory([tool["function"] for tool in tools], prompt.wish.request)
     if functions and not prompt.tool_results:
         return [call_tool(choose_tool(functions, prompt), prompt, roles)]
+    if response_model and (said := answer_memory(response_model, messages)) is not None:
+        return said
     if response_model:
         filled = fill_schema(
             response_model.model_json_schema(), find_words(prompt), take_defaults=False

@@ -15,13 +15,19 @@ type Message = Mapping[str, Any]
 DIVIDER = re.compile(r"^\s*-{5,}\s*$", re.MULTILINE)
 """What crewai puts between the results of several steps."""
 
+MEMORY = re.compile(r"^- \(score=[\d.]+\) (.*(?:\n(?!- \(score=|  ).*)*)", re.MULTILINE)
+"""A memory, without the lines of its categories and metadata."""
+
 MARKDOWN = (
     "Your final answer MUST be formatted in Markdown syntax.",
     "- Use ```language for code blocks",
 )
 """Where crewai's instructions for a step in Markdown begin and end."""
 
-MATERIAL_WEIGHT, CONTEXT_WEIGHT, TOOL_WEIGHT = 1.0, 1.5, 2.0
+KNOWN = "Additional Information: "
+"""What crewai puts before the pieces of a crew's knowledge."""
+
+MATERIAL_WEIGHT, CONTEXT_WEIGHT, MEMORY_WEIGHT, TOOL_WEIGHT = 1.0, 1.5, 1.0, 2.0
 """What others have worked out counts for more than the raw text."""
 
 
@@ -33,20 +39,27 @@ class Prompt:
     material: str
     """The long part of the task's description."""
     context: str
+    memories: str
+    """What the crew remembers and was given to know, as far as it is like the task."""
     tool_results: tuple[str, ...]
     schema: Mapping[str, Any] | None
     """Of the JSON that the answer must be."""
 
     @property
     def sources(self) -> list[Source]:
-        texts = [(self.material, MATERIAL_WEIGHT), (self.context, CONTEXT_WEIGHT)]
+        texts = [
+            (self.material, MATERIAL_WEIGHT),
+            (self.context, CONTEXT_WEIGHT),
+            (self.memories, MEMORY_WEIGHT),
+        ]
         texts += [(result, TOOL_WEIGHT) for result in self.tool_results]
         return [Source(text, weight) for text, weight in texts if text.strip()]
 
     @property
     def given(self) -> str:
         """All that was given besides the request."""
-        return "\n\n".join(text for text in (self.material, self.context) if text.strip())
+        texts = (self.material, self.context, self.memories)
+        return "\n\n".join(text for text in texts if text.strip())
 
 
 def read_prompt(messages: Sequence[Message]) -> Prompt:
@@ -54,9 +67,11 @@ def read_prompt(messages: Sequence[Message]) -> Prompt:
     said = [(message["role"], read_content(message)) for message in messages]
     system = next((text for role, text in said if role == "system"), "")
     task = next((text for role, text in said if role == "user"), system)
-    for phrase in ("task", "task_no_tools", "native_task"):
+    for phrase in ("knowledge_search_query", "task", "task_no_tools", "native_task"):
         start, end = split_phrase(phrase)
         task = task.strip().removeprefix(start.strip()).removesuffix(end.strip())
+    task, _, known = task.partition(KNOWN)
+    task, remembered = cut_between(task, *split_phrase("memory"))
     task, context = cut_context(task)
     task, schema = cut_schema(task)
     task, _ = cut_between(task, *MARKDOWN)
@@ -66,6 +81,7 @@ def read_prompt(messages: Sequence[Message]) -> Prompt:
         wish=Wish(request, criteria.strip(), read_interests(system)),
         material=material,
         context=context,
+        memories="\n".join([*(f"- {text}" for text in MEMORY.findall(remembered)), known]),
         tool_results=tuple(text for role, text in said if role == "tool"),
         schema=schema,
     )
@@ -95,9 +111,6 @@ def cut_between(text: str, start: str, end: str) -> tuple[str, str]:
 def cut_context(task: str) -> tuple[str, str]:
     between = I18N_DEFAULT.slice("task_with_context").partition("}")[2].partition("{")[0]
     task, _, context = task.partition(between)
-    for remark in split_phrase("memory"):
-        context = context.replace(remark, "\n\n")
-        task = task.replace(remark, "\n\n")
     return task.strip(), DIVIDER.sub("", context).strip()
 
 

@@ -3,23 +3,29 @@
 import contextvars
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 
 import crewai
 from crewai import CrewOutput
+from crewai.knowledge.knowledge import Knowledge
 
+from quarterdeck.execution.crew_memory import CrewMemory, build_memory
 from quarterdeck.execution.crews import NO_TOOLS, Input, Tools, build_crew, make_paces
 from quarterdeck.execution.dates import keep_date
 from quarterdeck.execution.journal import Journal
 from quarterdeck.execution.journal_store import MemoryStore
+from quarterdeck.execution.knowledge import build_knowledge
+from quarterdeck.execution.library import Pieces
+from quarterdeck.execution.memory_writes import Storage
 from quarterdeck.execution.pace import keep_paces
 from quarterdeck.execution.steps import StepWatch
 from quarterdeck.execution.stopping import Stop
 from quarterdeck.names import read_clock
 from quarterdeck.redaction import SecretsInUse
 from quarterdeck.systems.configuration import REHEARSAL, Crew
-from quarterdeck.tasks.outcome import Outcome, StepEvent, StepResult, TaskError
+from quarterdeck.tasks.outcome import Outcome, RunEvent, StepResult, TaskError
 
 LONGEST_MESSAGE = 2000
 
@@ -33,10 +39,12 @@ def run_crew(
     timeout: float,
     read_secret: Callable[[str], str],
     verbose: bool,
-    on_event: Callable[[StepEvent], None],
+    on_event: Callable[[RunEvent], None],
     journal: Journal | None = None,
     tools: Tools = NO_TOOLS,
     asked_at: datetime | None = None,
+    storage: Storage | None = None,
+    pieces: Pieces | None = None,
 ) -> Outcome:
     """The crew's outcome: succeeded or failed, with the steps that ended and all tokens, once.
 
@@ -44,7 +52,9 @@ def run_crew(
     a rehearsal if any model of the crew is the rehearsal model. Holds no value of a secret: errors
     of a provider can name them, and a manager can quote what went wrong with its agents.
 
-    `asked_at` is the date that agents are told; without it, today's.
+    `asked_at` is the date that agents are told; without it, today's. `storage` is where agents
+    with memory have it; without it, none has. `pieces` is where those of the crew's knowledge
+    are; without it, it knows nothing.
 
     Calls that the journal holds are not made again; without one, nothing is kept. Stop, if the
     journal's guard or a fault ended the run: with the steps and tokens so far.
@@ -54,7 +64,7 @@ def run_crew(
     watch = StepWatch(task_id, on_event)
     journal = journal or Journal(MemoryStore(task_id))
     output, error, stop = None, None, None
-    with secrets.keep_out_of_logs():
+    with secrets.keep_out_of_logs(), open_memory(crew, storage, secrets, timeout, watch) as memory:
         try:
             built = build_crew(
                 crew,
@@ -64,6 +74,8 @@ def run_crew(
                 verbose=verbose,
                 timeout=timeout,
                 tools=tools,
+                memory=memory,
+                knowledge=open_knowledge(crew, pieces, secrets, watch),
             )
             with keep_date(asked_at or read_clock()), keep_paces(make_paces(crew, built)):
                 output = secrets.scrub(follow_crew(built, watch, journal, secrets.scrub))
@@ -87,7 +99,43 @@ def run_crew(
         stop.error = stop.error and shorten_error(stop.error, secrets)
         stop.keep_progress(outcome)
         raise stop
+    watch.tell_faults()
     return outcome
+
+
+@contextmanager
+def open_memory(
+    crew: Crew,
+    storage: Storage | None,
+    secrets: SecretsInUse,
+    timeout: float,
+    watch: StepWatch,
+) -> Iterator[CrewMemory | None]:
+    """The crew's memory, done with in the end; None if nobody has one, or it cannot be built."""
+    memory = None
+    if storage is not None and crew.remembering:
+        try:
+            memory = build_memory(crew, storage, secrets.read, timeout)
+        except Exception as error:
+            watch.memory_faults.report("open", [describe_error(error, secrets)])
+    try:
+        yield memory
+    finally:
+        if memory is not None:
+            memory.close()
+
+
+def open_knowledge(
+    crew: Crew, pieces: Pieces | None, secrets: SecretsInUse, watch: StepWatch
+) -> Knowledge | None:
+    """What the crew was given to know; None if that is nothing, or it cannot be searched."""
+    if pieces is None or not crew.knowledge:
+        return None
+    try:
+        return build_knowledge(crew, pieces, secrets.read)
+    except Exception as error:
+        watch.memory_faults.report("open", [describe_error(error, secrets)])
+        return None
 
 
 def finish_step(step: StepResult, scrub: Callable[[str], str]) -> StepResult:

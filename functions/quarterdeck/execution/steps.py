@@ -17,10 +17,11 @@ from crewai.hooks.contexts import StepContext
 from crewai.hooks.dispatch import scoped_hooks
 from crewai.llms.base_llm import BaseLLM
 
-from quarterdeck.execution.journaled_calls import counted_before
+from quarterdeck.execution.journaled_calls import beside_steps, counted_before
+from quarterdeck.execution.memory_faults import MemoryFaults
 from quarterdeck.execution.prices import count_usage
 from quarterdeck.observability import logger
-from quarterdeck.tasks.outcome import StepEnded, StepEvent, StepResult, StepStarted, Usage
+from quarterdeck.tasks.outcome import RunEvent, StepEnded, StepResult, StepStarted, Usage
 
 FLUSH_SECONDS = 30.0
 
@@ -35,7 +36,7 @@ class StepWatch:
     call belongs to, delegated work included.
     """
 
-    def __init__(self, task_id: str, on_event: Callable[[StepEvent], None]) -> None:
+    def __init__(self, task_id: str, on_event: Callable[[RunEvent], None]) -> None:
         self._results: dict[str, StepResult] = {}
         self._order: list[str] = []
         self._task_id = task_id
@@ -43,6 +44,7 @@ class StepWatch:
         self._started: dict[str, float] = {}
         self._usage: defaultdict[str | None, Usage] = defaultdict(Usage)
         self._lock = threading.Lock()
+        self.memory_faults = MemoryFaults()
 
     @property
     def usage(self) -> Usage:
@@ -75,11 +77,14 @@ class StepWatch:
             current_watch.reset(token)
 
     def _count_call(self, llm: BaseLLM, event: LLMCallCompletedEvent) -> None:
-        if current_watch.get(None) is not self or counted_before.get():
-            return
-        call = count_usage(llm, event.usage)
+        if current_watch.get(None) is self and not counted_before.get():
+            self.count_usage(count_usage(llm, event.usage))
+
+    def count_usage(self, usage: Usage) -> None:
+        """Of a call in this context."""
+        step = None if beside_steps.get() else get_current_task_id()
         with self._lock:
-            self._usage[get_current_task_id()] += call
+            self._usage[step] += usage
 
     def _start_step(self, step: StepContext) -> None:
         if step.kind == "task":
@@ -105,11 +110,14 @@ class StepWatch:
         )
         self._report(StepEnded(step=name, agent=agent, usage=usage, duration_ms=duration))
 
-    def _report(self, event: StepEvent) -> None:
+    def tell_faults(self) -> None:
+        """Of memory, when all steps have ended: a replay tells the same, in the same order."""
+        for fault in self.memory_faults.events:
+            self._report(fault)
+
+    def _report(self, event: RunEvent) -> None:
         """A progress write that fails is logged: crewai would swallow it, and the crew goes on."""
         try:
             self._on_event(event)
         except Exception:
-            logger.exception(
-                "A step's progress was not recorded", task_id=self._task_id, step=event.step
-            )
+            logger.exception("Progress was not recorded", task_id=self._task_id, event=event.type)

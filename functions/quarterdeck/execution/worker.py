@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 from quarterdeck.alerts.budgets import note_budget
 from quarterdeck.alerts.store import AlertStore
@@ -12,14 +13,17 @@ from quarterdeck.execution.budget import RunBudget
 from quarterdeck.execution.journal import Journal
 from quarterdeck.execution.journal_store import JournalStore
 from quarterdeck.execution.lease import Lease, Limits, Overtime
+from quarterdeck.execution.memory_upkeep import tidy_memory
 from quarterdeck.execution.run import run_crew
 from quarterdeck.execution.stopping import Stop
 from quarterdeck.execution.tool_proxies import MakeTools
 from quarterdeck.execution.workspace import Workspace
 from quarterdeck.keys import Scope
+from quarterdeck.memory.backend import TableStorage
+from quarterdeck.memory.stores import MemoryStores
 from quarterdeck.names import parse_time
 from quarterdeck.observability import logger
-from quarterdeck.systems.configuration import Budget
+from quarterdeck.systems.configuration import Budget, Crew
 from quarterdeck.systems.store import SystemStore
 from quarterdeck.table import Table
 from quarterdeck.tasks.attempt import Attempt, admit_for, claim, fail
@@ -55,6 +59,11 @@ class Worker:
     workspace: Workspace
     limits: Limits = LIMITS
     end_process: Callable[[], None] = end_process
+
+    @cached_property
+    def memories(self) -> MemoryStores:
+        """What this process has read of the crews' memories."""
+        return MemoryStores(self.table, self.blobs)
 
     def handle(self, message: WorkMessage, left: Callable[[], float]) -> None:
         """Does what the message says, if it still holds; `left`: seconds of the invocation."""
@@ -110,6 +119,7 @@ class Worker:
             tally=attempt.tally,
             budget=self._make_budget(attempt, crew.budget),
         )
+        storage = self._open_storage(attempt, crew)
         outcome = run_crew(
             state.task_id,
             crew,
@@ -122,12 +132,23 @@ class Worker:
             journal=journal,
             tools=self.make_tools(crew),
             asked_at=parse_time(spec.asked_at or state.created_at),
+            storage=storage,
+            pieces=(self.memories.open(scope, crew.name, "KNOWLEDGE") if crew.knowledge else None),
         )
+        if storage is not None:
+            tidy_memory(storage.store, crew.memory, self.clock())
         if unclaimed := journal.unclaimed():
             calls = tuple(sorted({call.name for call in unclaimed}))
             logger.warning("The run has diverged", task_id=state.task_id, calls=calls)
             attempt.record_event(Diverged(calls=calls))
         return outcome
+
+    def _open_storage(self, attempt: Attempt, crew: Crew) -> TableStorage | None:
+        """None, if nobody in the crew has memory. Asks nobody."""
+        if not crew.remembering:
+            return None
+        task_id = attempt.state.task_id
+        return TableStorage(self.memories.open(attempt.scope, crew.name), lambda: task_id)
 
     def _make_budget(self, attempt: Attempt, budget: Budget) -> RunBudget | None:
         """None for a crew without one."""

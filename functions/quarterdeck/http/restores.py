@@ -1,5 +1,6 @@
 """Routes of restores: of a system into itself or a new one, and the proof that one can be made."""
 
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Literal
 
@@ -13,12 +14,15 @@ from quarterdeck.backups.requests import begin_restore, begin_restore_test, find
 from quarterdeck.backups.restores import Phase, Restore
 from quarterdeck.http.access import needs, open_system, principal_of, services_of
 from quarterdeck.http.documentation import describe_answers
+from quarterdeck.http.once import IdempotencyKey, do_once
 from quarterdeck.http.pagination import PAGE_SIZE, Cursor, Limit
 from quarterdeck.http.services import Services
+from quarterdeck.idempotency import Once
 from quarterdeck.keys import RESTORE_PREFIX, restore_key
 from quarterdeck.names import Name, read_clock
 from quarterdeck.observability import logger
 from quarterdeck.systems.lifecycle import API_SECONDS
+from quarterdeck.table import Item
 
 router = APIGatewayHttpRouter()
 
@@ -85,23 +89,31 @@ class RestoreList(BaseModel):
     responses=describe_answers(RestoreAnswer, 404, 409, status=202),
 )
 def restore_backup(
-    system_id: str, backup_id: str, request: RestoreRequest | None = None
+    system_id: str,
+    backup_id: str,
+    request: RestoreRequest | None = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> Response[RestoreAnswer]:
     system = open_system(router, system_id)
     services, asked = services_of(router), request or RestoreRequest()
     if asked.into is not None:
         principal_of(router).require_environment()
-    restore = begin_restore(
-        services.systems,
-        services.backups,
-        system,
-        services.backups.get(system_id, backup_id),
-        parts=asked.parts,
-        into=asked.into,
-        dry_run=asked.dry_run,
-        now=read_clock(),
-    )
-    return answer_begun(services, restore)
+    backup = services.backups.get(system_id, backup_id)
+
+    def begin(once: Once | None) -> Restore:
+        return begin_restore(
+            services.systems,
+            services.backups,
+            system,
+            backup,
+            parts=asked.parts,
+            into=asked.into,
+            dry_run=asked.dry_run,
+            now=read_clock(),
+            once=once,
+        )
+
+    return answer_begun(services, system_id, idempotency_key, begin)
 
 
 @router.post(
@@ -114,12 +126,17 @@ def restore_backup(
     status_code=HTTPStatus.ACCEPTED,
     responses=describe_answers(RestoreAnswer, 404, 409, status=202),
 )
-def test_backup(system_id: str, backup_id: str) -> Response[RestoreAnswer]:
+def prove_backup(
+    system_id: str, backup_id: str, idempotency_key: IdempotencyKey = None
+) -> Response[RestoreAnswer]:
     system = open_system(router, system_id)
     services = services_of(router)
     backup = services.backups.get(system_id, backup_id)
-    test = begin_restore_test(services.systems, system, backup, read_clock())
-    return answer_begun(services, test)
+
+    def begin(once: Once | None) -> Restore:
+        return begin_restore_test(services.systems, system, backup, read_clock(), once)
+
+    return answer_begun(services, system_id, idempotency_key, begin)
 
 
 @router.get(
@@ -158,8 +175,18 @@ def get_restore(system_id: str, restore_id: str) -> RestoreAnswer:
     return RestoreAnswer(restore=view_restore(restore))
 
 
-def answer_begun(services: Services, restore: Restore) -> Response[RestoreAnswer]:
-    """What cannot be sent now, the monitor sends within minutes."""
+def answer_begun(
+    services: Services,
+    system_id: str,
+    idempotency_key: str | None,
+    begin: Callable[[Once | None], Restore],
+) -> Response[RestoreAnswer]:
+    """A message too many does no harm; one that cannot be sent, the monitor sends in minutes."""
+
+    def recall(made: Item) -> Restore:
+        return find_restore(services.table, system_id, made["restore_id"])
+
+    restore, replayed = do_once(router, idempotency_key, begin, recall)
     try:
         delay_s = API_SECONDS if restore.replaces else 0
         services.backup_queue.send(restore.message, delay_s=delay_s)
@@ -169,7 +196,7 @@ def answer_begun(services: Services, restore: Restore) -> Response[RestoreAnswer
     return Response(
         status_code=HTTPStatus.ACCEPTED,
         content_type=APPLICATION_JSON,
-        headers={"Location": location, "Retry-After": "5"},
+        headers={"Location": location, "Retry-After": "5", **replayed},
         body=RestoreAnswer(restore=view_restore(restore)),
     )
 

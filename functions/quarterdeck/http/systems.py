@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from quarterdeck.http.access import needs, open_system, principal_of, services_of
 from quarterdeck.http.documentation import describe_answers
+from quarterdeck.http.memories import count_memories
 from quarterdeck.http.pagination import PAGE_SIZE, Cursor, Limit
 from quarterdeck.names import Name, read_clock
 from quarterdeck.systems.configuration import SystemConfiguration
@@ -60,6 +61,8 @@ class HealthView(HealthReport):
 
     state: State
     monitor: KnownHealth | None = None
+    memories: dict[Name, int]
+    """How many each crew has."""
 
 
 @router.get(
@@ -122,7 +125,12 @@ def get_system_health(system_id: str) -> HealthView:
     system = open_system(router, system_id)
     health = services_of(router).health
     report = health.check(system, read_clock())
-    return HealthView(**report.model_dump(), state=system.state, monitor=health.get_known(system))
+    return HealthView(
+        **report.model_dump(),
+        state=system.state,
+        monitor=health.get_known(system),
+        memories=count_memories(services_of(router), system),
+    )
 
 
 @router.post(

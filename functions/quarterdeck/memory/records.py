@@ -29,12 +29,11 @@ class Memory:
     origin: str | None = None
 
 
-CONTENT = (
-    *("record_id", "scope", "created_at", "last_accessed"),
-    *("details", "document", "vector"),
-)
+CONTENT = ("record_id", "scope", "details", "document", "vector")
 """What an entry has of a memory."""
+LARGEST_DETAILS = 64 * 1024
 DETAILS = ("categories", "metadata", "importance", "source", "private", "origin")
+TIMES = ("created_at", "last_accessed")
 
 
 def derive_id(origin: str, memory: Memory) -> str:
@@ -45,27 +44,37 @@ def derive_id(origin: str, memory: Memory) -> str:
 
 def dump_memory(memory: Memory, document: Mapping[str, Any]) -> Item:
     """What its entry holds; `document` is the content."""
-    details = {name: getattr(memory, name) for name in DETAILS}
     item: Item = {
         "record_id": memory.record_id,
         "scope": normalize_path(memory.scope),
-        "created_at": format_moment(memory.created_at),
-        "last_accessed": format_moment(memory.last_accessed),
-        "details": json.dumps(details, ensure_ascii=False, separators=(",", ":")),
+        "details": dump_details(memory),
         "document": document,
     }
     return item | ({"vector": memory.vector} if memory.vector else {})
 
 
+def dump_details(memory: Memory) -> str:
+    details = {name: getattr(memory, name) for name in DETAILS}
+    details |= {name: format_moment(getattr(memory, name)) for name in TIMES}
+    return json.dumps(details, ensure_ascii=False, separators=(",", ":"))
+
+
+def check_size(memory: Memory) -> None:
+    """Raises ValueError if no item can hold what is not the content."""
+    size = len(memory.scope.encode()) + len(dump_details(memory).encode())
+    if size > LARGEST_DETAILS:
+        rule = f"at most {LARGEST_DETAILS} bytes of JSON with all but the content"
+        raise ValueError(f"metadata: {rule}; these are {size}")
+
+
 def load_memory(item: Item, content: str) -> Memory:
     details = json.loads(item["details"])
     details["categories"] = tuple(details["categories"])
+    details |= {name: datetime.fromisoformat(details[name]) for name in TIMES}
     return Memory(
         record_id=item["record_id"],
         content=content,
         scope=item["scope"],
-        created_at=datetime.fromisoformat(item["created_at"]),
-        last_accessed=datetime.fromisoformat(item["last_accessed"]),
         vector=item.get("vector", b""),
         **details,
     )

@@ -2,17 +2,22 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from heapq import heappush, heapreplace
+from itertools import batched
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from quarterdeck.memory.shard import Kept
+from quarterdeck.memory.vectors import count_dimensions
 
 type Floats = NDArray[np.float32]
 
-BLOCK = 512
-"""Rows that are multiplied at once: what fits in a processor's cache."""
+BLOCK = 128 * 1024
+"""Numbers that are multiplied at once: they fit in a processor's cache, and are too few for BLAS
+to use threads, which are slow where processors are shared."""
+AT_ONCE = 512
+"""Vectors that are taken in at once."""
 
 
 class Match(NamedTuple):
@@ -63,10 +68,10 @@ class Matrix:
 
     def estimate(self, query: Floats) -> Iterator[Match]:
         """The best first."""
-        size = len(self.ids)
-        scores, block = np.empty(size, np.float32), np.empty((BLOCK, len(query)), np.float32)
-        for first in range(0, size, BLOCK):
-            some = self.coarse[first : min(first + BLOCK, size)]
+        size, rows = len(self.ids), max(1, BLOCK // len(query))
+        scores, block = np.empty(size, np.float32), np.empty((rows, len(query)), np.float32)
+        for first in range(0, size, rows):
+            some = self.coarse[first : min(first + rows, size)]
             held = block[: len(some)]
             np.copyto(held, some)
             np.dot(held, query, out=scores[first : first + len(some)])
@@ -88,16 +93,20 @@ class Index:
                 matrix.remove(record_id)
         by_size: dict[int, list[Kept]] = {}
         for each in kept:
-            by_size.setdefault(len(each.memory.vector) // 2, []).append(each)
+            by_size.setdefault(count_dimensions(each.memory.vector), []).append(each)
         for size, some in by_size.items():
-            self.matrices.setdefault(size, Matrix(size)).add(some)
+            matrix = self.matrices.setdefault(size, Matrix(size))
+            for part in batched(some, AT_ONCE, strict=False):
+                matrix.add(part)
 
-    def search(self, vector: bytes, find: Callable[[str], Kept | None], limit: int) -> list[Match]:
+    def search(
+        self, direction: Sequence[float], find: Callable[[str], Kept | None], limit: int
+    ) -> list[Match]:
         """The best first, of those that `find` gives; only of memories with a vector."""
-        matrix = self.matrices.get(len(vector) // 2)
+        matrix = self.matrices.get(len(direction))
         if matrix is None or limit <= 0:
             return []
-        query = read_vectors(vector, 1)[0]
+        query = np.array(direction, np.float32)
         best: list[Match] = []
         for score, record_id in matrix.estimate(query):
             if len(best) == limit and score + matrix.margin < best[0].score:

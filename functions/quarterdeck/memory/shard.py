@@ -1,6 +1,7 @@
-"""What the log of one shard comes to, and what is next written to it. Pure."""
+"""What the log of one shard comes to. Pure."""
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
@@ -28,15 +29,31 @@ class Content(NamedTuple):
     blob: str | None
 
 
+class Spent(NamedTuple):
+    """An entry that a memory no longer is, and since when."""
+
+    at: datetime
+    record_id: str
+    blob: str | None
+
+
+class Forgotten(NamedTuple):
+    at: datetime
+    record_ids: list[str]
+
+
 @dataclass
 class Shard:
     last: int = 0
     """The number of the last entry."""
+    count: int = 0
+    """How many memories it says there are."""
     kept: dict[str, Kept] = field(default_factory=dict)
     entries: dict[str, dict[int, Content]] = field(default_factory=dict)
     """By memory and number, all that hold content: those of former and forgotten ones too."""
-    ended: dict[int, datetime] = field(default_factory=dict)
-    """Since when such an entry is of a former or a forgotten one."""
+    spent: dict[int, Spent] = field(default_factory=dict)
+    forgotten: dict[int, Forgotten] = field(default_factory=dict)
+    """The entries that forget, as long as they must not expire."""
     erased: set[str] = field(default_factory=set)
     dimensions: Counter[int] = field(default_factory=Counter)
     """How many memories have a vector of so many numbers."""
@@ -45,16 +62,22 @@ class Shard:
 
     def fold(self, number: int, item: Item) -> None:
         """Takes the next entry in."""
-        self.last = number
+        self.last, self.count = number, item["count"]
+        at = datetime.fromisoformat(item["at"])
         if "record_id" in item:
-            self._keep(number, item)
+            self._keep(number, item, at)
+        elif "erased" in item:
+            self.spent[number] = Spent(at, item["erased"], None)
+            self.erased.add(item["erased"])
+        elif "forgets" in item and "expires_at" not in item:
+            self.forgotten[number] = Forgotten(at, item["forgets"])
         for record_id in (*item.get("forgets", ()), *item.get("erases", ())):
-            self._end(record_id, item["at"])
+            self._end(record_id, at)
         self.erased.update(item.get("erases", ()))
 
-    def _keep(self, number: int, item: Item) -> None:
+    def _keep(self, number: int, item: Item, at: datetime) -> None:
         record_id, document = item["record_id"], item["document"]
-        self._end(record_id, item["at"])
+        self._end(record_id, at)
         content = Content(item["scope"], document.get("blob"))
         self.entries.setdefault(record_id, {})[number] = content
         text = document.get("text")
@@ -65,48 +88,34 @@ class Shard:
         if memory.vector:
             self.dimensions[count_dimensions(memory.vector)] += 1
 
-    def _end(self, record_id: str, at: str) -> None:
-        for number in self.entries.get(record_id, ()):
-            self.ended.setdefault(number, datetime.fromisoformat(at))
+    def _end(self, record_id: str, at: datetime) -> None:
+        """What it was up to now, it is no longer."""
+        for number, content in self.entries.get(record_id, {}).items():
+            self.spent.setdefault(number, Spent(at, record_id, content.blob))
         former = self.kept.pop(record_id, None)
         if former is not None:
             self.changed.add(record_id)
             if former.memory.vector:
                 self.dimensions[count_dimensions(former.memory.vector)] -= 1
 
+    def drop(self, number: int) -> None:
+        """The spent entry is no longer in the table."""
+        record_id = self.spent.pop(number).record_id
+        entries = self.entries.get(record_id, {})
+        entries.pop(number, None)
+        if not entries:
+            self.entries.pop(record_id, None)
 
-class Keep(NamedTuple):
-    """A memory to be kept as `item`; `anew`: only if it is not kept."""
+    def list_spent(self, before: datetime) -> Iterator[tuple[int, Spent]]:
+        """Those that nobody can be reading or writing beside any more."""
+        for number, spent in self.spent.items():
+            if spent.at < before and number != self.last:
+                yield number, spent
 
-    record_id: str
-    item: Item
-    anew: bool
-
-    def plan(self, shard: Shard) -> Item | None:
-        known = self.record_id in shard.kept
-        if self.record_id in shard.erased or (known and self.anew):
-            return None
-        return self.item | {"count": len(shard.kept) + (not known)}
-
-
-class Forget(NamedTuple):
-    record_ids: tuple[str, ...]
-
-    def plan(self, shard: Shard) -> Item | None:
-        known = [each for each in self.record_ids if each in shard.kept]
-        return {"forgets": known, "count": len(shard.kept) - len(known)} if known else None
-
-
-class Erase(NamedTuple):
-    """As Forget, and never to be kept again."""
-
-    record_ids: tuple[str, ...]
-
-    def plan(self, shard: Shard) -> Item | None:
-        left = [each for each in self.record_ids if each not in shard.erased]
-        known = sum(each in shard.kept for each in left)
-        return {"erases": left, "count": len(shard.kept) - known} if left else None
-
-
-type Draft = Keep | Forget | Erase
-"""What is to be written: `plan` gives the entry, its `count` of memories included, if need be."""
+    def list_done(self, before: datetime) -> Iterator[int]:
+        """The entries that forget what there is no entry of any more."""
+        for number, forgotten in self.forgotten.items():
+            if forgotten.at < before and number != self.last:
+                entries = (self.entries.get(each, {}) for each in forgotten.record_ids)
+                if all(entry > number for some in entries for entry in some):
+                    yield number

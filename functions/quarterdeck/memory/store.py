@@ -1,28 +1,37 @@
 """A crew's memories in the table."""
 
 import threading
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from itertools import batched
-from typing import TYPE_CHECKING
+from datetime import datetime
+from typing import TYPE_CHECKING, NamedTuple
 
 from quarterdeck.blobs import BlobStore
-from quarterdeck.keys import MEMORY_SHARDS, Collection, Scope, memory_shard
+from quarterdeck.keys import Collection, Scope
+from quarterdeck.memory.drafts import Erase, Forget, Keep, Recount
 from quarterdeck.memory.filters import EVERYTHING, Filter
 from quarterdeck.memory.log import Log
-from quarterdeck.memory.paths import ROOT, is_below, normalize_path
-from quarterdeck.memory.records import Memory, derive_id, dump_memory
-from quarterdeck.memory.shard import Erase, Forget, Keep, Kept
-from quarterdeck.memory.vectors import check_dimensions, count_dimensions, pack_vector
+from quarterdeck.memory.logs import Logs
+from quarterdeck.memory.paths import ROOT, normalize_path
+from quarterdeck.memory.records import Memory, check_size, derive_id, dump_memory
+from quarterdeck.memory.retention import Retention, find_expired
+from quarterdeck.memory.shard import Kept
+from quarterdeck.memory.vectors import check_dimensions, count_dimensions, find_direction
 from quarterdeck.names import generate_id
 from quarterdeck.table import Table
 
 if TYPE_CHECKING:
     from quarterdeck.memory.search import Index
 
-AT_ONCE = 1_000
-"""Memories that one entry forgets."""
+TRIMMED_AT_ONCE = 100
+"""Entries of a shard that one call takes out: the next one goes on."""
+
+
+class Retained(NamedTuple):
+    forgotten: int
+    removed: int
+    """Entries of what was forgotten or replaced over a day ago."""
 
 
 class MemoryStore:
@@ -44,7 +53,7 @@ class MemoryStore:
         self.blobs = blobs
         self.scope = scope
         self.crew = crew
-        self._logs = [Log(table, scope, crew, n, collection) for n in range(MEMORY_SHARDS)]
+        self._logs = Logs(table, scope, crew, collection)
         self._index: Index | None = None
         self._lock = threading.RLock()
 
@@ -53,29 +62,38 @@ class MemoryStore:
 
         With an origin (a task), the same content is one memory however often it is put. Without,
         a memory replaces the one that has its id. What was erased is not kept again. Raises
-        OtherDimensions.
+        OtherDimensions, and ValueError for one that is too large.
         """
         with self._lock:
-            self._read_new()
+            self._logs.read_new()
             named = [name_memory(each, origin) for each in memories]
+            dimensions = self._logs.count_dimensions()
             for each in named:
-                check_dimensions(self._count_dimensions(), count_dimensions(each.vector))
+                check_size(each)
+                check_dimensions(dimensions, count_dimensions(each.vector))
+                dimensions[count_dimensions(each.vector)] += bool(each.vector)
+            for each in named:
                 self._keep(each, anew=origin is not None)
             return named
 
     def _keep(self, memory: Memory, *, anew: bool) -> None:
-        log = self._find_log(memory.record_id)
-        if Keep(memory.record_id, {}, anew).plan(log.shard) is None:
+        log = self._logs.find(memory.record_id)
+        former = log.shard.kept.get(memory.record_id)
+        if (former and anew) or memory.record_id in log.shard.erased:
             return
+        if former and memory.origin is None:
+            memory = replace(memory, origin=former.memory.origin)
         blob = self.scope.memory_blob(self.crew, f"{memory.record_id}-{generate_id()}.txt")
         document = self.blobs.store_document(blob, memory.content)
-        log.add(Keep(memory.record_id, dump_memory(memory, document), anew))
+        kept = log.add(Keep(memory.record_id, dump_memory(memory, document), anew))
+        if not kept and "blob" in document:
+            self.blobs.delete_blob(blob)
 
     def delete(self, chosen: Filter = EVERYTHING) -> int:
         """Forgets them. Their content leaves the table with what is trimmed, or by `erase`."""
         with self._lock:
             ids = [each.memory.record_id for each in self._choose(chosen)]
-            for log, some in self._split(ids):
+            for log, some in self._logs.split(ids):
                 log.add(Forget(some))
             return len(ids)
 
@@ -85,28 +103,52 @@ class MemoryStore:
         Of a scope, of ids, or of the ids that are in the scope. They are never kept again.
         """
         with self._lock:
-            self._read_new()
-            ids = self._find_entries(normalize_path(scope), record_ids)
-            for log, some in self._split(ids):
+            ids = self.list_erasable(scope=scope, record_ids=record_ids)
+            for log, some in self._logs.split(ids):
                 log.add(Erase(some))
                 for record_id in some:
-                    for blob in log.remove_content(record_id):
+                    for blob in log.list_blobs(record_id):
                         self.blobs.delete_blob(blob)
+                    log.remove_content(record_id)
             return ids
 
-    def _find_entries(self, scope: str, record_ids: Iterable[str] | None) -> list[str]:
-        wanted = None if record_ids is None else set(record_ids)
-        return [
-            record_id
-            for log in self._logs
-            for record_id, entries in log.shard.entries.items()
-            if (wanted is None or record_id in wanted)
-            and any(is_below(content.scope, scope) for content in entries.values())
-        ]
+    def list_erasable(
+        self, *, scope: str = ROOT, record_ids: Iterable[str] | None = None
+    ) -> list[str]:
+        """The ids that `erase` would give."""
+        with self._lock:
+            self._logs.read_new()
+            wanted = None if record_ids is None else set(record_ids)
+            found = self._logs.list_with_content(normalize_path(scope))
+            return [each for each in found if wanted is None or each in wanted]
+
+    def retain(self, retention: Retention, now: datetime) -> Retained:
+        """Forgets what is too old or too many; takes some of what is long forgotten out."""
+        with self._lock:
+            expired = find_expired(self.survey(), retention, now)
+            for log, some in self._logs.split(expired):
+                log.add(Forget(some))
+            for log in self._logs:
+                log.add(Recount())
+            return Retained(len(expired), sum(self._trim(log, now) for log in self._logs))
+
+    def _trim(self, log: Log, now: datetime) -> int:
+        spent = log.list_spent(now)[:TRIMMED_AT_ONCE]
+        for number, entry in spent:
+            if entry.blob:
+                self.blobs.delete_blob(entry.blob)
+            log.take_out(number)
+        log.expire_done(now)
+        return len(spent)
+
+    @property
+    def held(self) -> int:
+        """How many memories this process holds."""
+        return self._logs.count_held()
 
     def get(self, record_id: str) -> Memory | None:
         with self._lock:
-            log = self._find_log(record_id)
+            log = self._logs.find(record_id)
             log.read_new()
             kept = log.shard.kept.get(record_id)
             return self._complete(kept) if kept else None
@@ -127,7 +169,7 @@ class MemoryStore:
     def count(self, chosen: Filter = EVERYTHING) -> int:
         """Of all, four small reads."""
         if chosen == EVERYTHING:
-            return sum(log.count() for log in self._logs)
+            return self._logs.count()
         return len(self.survey(chosen))
 
     def search(
@@ -142,25 +184,30 @@ class MemoryStore:
 
         Raises OtherDimensions.
         """
-        vector = pack_vector(embedding)
+        direction = find_direction(embedding)
         with self._lock:
-            self._read_new()
-            check_dimensions(self._count_dimensions(), count_dimensions(vector))
-            found = self._search(vector, chosen, limit)
+            self._logs.read_new()
+            check_dimensions(self._logs.count_dimensions(), len(direction))
+            found = self._search(direction, chosen, limit)
             return [(self._complete(kept), score) for kept, score in found if score >= min_score]
 
-    def _search(self, vector: bytes, chosen: Filter, limit: int) -> list[tuple[Kept, float]]:
+    def _search(
+        self, direction: Sequence[float], chosen: Filter, limit: int
+    ) -> list[tuple[Kept, float]]:
         def find(record_id: str) -> Kept | None:
-            kept = self._find_log(record_id).shard.kept[record_id]
+            kept = self._logs.find(record_id).shard.kept[record_id]
             return kept if chosen.takes(kept.memory) else None
 
-        matches = self._update_index().search(vector, find, limit) if vector else []
+        matches = self._update_index().search(direction, find, limit)
         found = [
-            (self._find_log(each.record_id).shard.kept[each.record_id], max(each.score, 0.0))
+            (
+                self._logs.find(each.record_id).shard.kept[each.record_id],
+                min(max(each.score, 0.0), 1.0),
+            )
             for each in matches
         ]
         seen = {kept.memory.record_id for kept, _ in found}
-        rest = (each for each in self._kept() if each.memory.record_id not in seen)
+        rest = (each for each in self._logs.list_kept() if each.memory.record_id not in seen)
         for each in rest if len(found) < limit else ():
             if chosen.takes(each.memory):
                 found.append((each, 0.0))
@@ -181,39 +228,18 @@ class MemoryStore:
         return self._index
 
     def _choose(self, chosen: Filter) -> list[Kept]:
-        self._read_new()
-        return [kept for kept in self._kept() if chosen.takes(kept.memory)]
-
-    def _kept(self) -> Iterator[Kept]:
-        return (kept for log in self._logs for kept in log.shard.kept.values())
+        self._logs.read_new()
+        return [kept for kept in self._logs.list_kept() if chosen.takes(kept.memory)]
 
     def _complete(self, kept: Kept) -> Memory:
         """With the content that is not held here."""
         if kept.held:
             return kept.memory
-        log = self._find_log(kept.memory.record_id)
+        log = self._logs.find(kept.memory.record_id)
         item = self.table.get(log.key(kept.number)) or {}
-        document = item.get("document", {"text": ""})  # erased since it was read
-        return replace(kept.memory, content=self.blobs.load_document(document))
-
-    def _count_dimensions(self) -> Counter[int]:
-        return sum((log.shard.dimensions for log in self._logs), Counter())
-
-    def _read_new(self) -> None:
-        for log in self._logs:
-            log.read_new()
-
-    def _find_log(self, record_id: str) -> Log:
-        return self._logs[memory_shard(record_id)]
-
-    def _split(self, ids: Iterable[str]) -> Iterator[tuple[Log, tuple[str, ...]]]:
-        """By log, no more at once than one entry takes."""
-        by_log: dict[int, list[str]] = {}
-        for each in ids:
-            by_log.setdefault(memory_shard(each), []).append(each)
-        for number, some in by_log.items():
-            for part in batched(some, AT_ONCE, strict=False):
-                yield self._logs[number], part
+        with suppress(self.blobs.client.exceptions.NoSuchKey, KeyError):  # erased meanwhile
+            return replace(kept.memory, content=self.blobs.load_document(item["document"]))
+        return kept.memory
 
 
 def name_memory(memory: Memory, origin: str | None) -> Memory:

@@ -12,6 +12,7 @@ from quarterdeck.observability import Measure, Record
 COUNTED = (
     *("arrivals", "succeeded", "failed", "timed_out", "cancelled", "interrupted"),
     *("retries", "throttled", "continuations", "crashes", "tool_calls", "unpriced_calls"),
+    "memory_faults",
 )
 TIMED: Mapping[str, Timed] = {
     "response_time": "response",

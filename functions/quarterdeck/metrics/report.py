@@ -80,6 +80,7 @@ class CrewDetails(BaseModel):
     throttled: int
     continuations: int
     crashes: int
+    memory_faults: int
     budget: DayBudget | None = None
 
 
@@ -122,7 +123,7 @@ def describe_crew(
     prompt, completion = counters.get("prompt_tokens", 0), counters.get("completion_tokens", 0)
     counted = (
         *("llm_calls", "unpriced_calls", "tool_calls", "retries"),
-        *("throttled", "continuations", "crashes"),
+        *("throttled", "continuations", "crashes", "memory_faults"),
     )
     return CrewDetails(
         **workload._asdict(),

@@ -6,7 +6,7 @@ from typing import Literal
 
 from quarterdeck.metrics.buckets import describe_time
 
-Counted = Literal["tool_calls", "retries", "throttled"]
+Counted = Literal["tool_calls", "retries", "throttled", "memory_faults"]
 
 
 class Tally:

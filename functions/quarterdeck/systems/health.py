@@ -97,7 +97,10 @@ def judge_crew(
 
 def list_secrets(crew: Crew) -> Iterator[str]:
     """The names of the secrets of its models, once each."""
-    yield from dict.fromkeys(llm.secret for llm in crew.llms if llm.secret)
+    names = [llm.secret for llm in crew.llms]
+    if crew.remembering or crew.knowledge:
+        names.append(crew.embedder.secret)
+    yield from dict.fromkeys(name for name in names if name)
 
 
 def is_due(shard: int, now: datetime) -> bool:

@@ -5,7 +5,14 @@ from collections.abc import Iterator, Sequence
 from pydantic import HttpUrl
 
 from quarterdeck.errors import FieldError, crew_not_found
-from quarterdeck.systems.configuration import SystemConfiguration, walk_llms, walk_tools
+from quarterdeck.systems.configuration import (
+    Embedder,
+    Llm,
+    SystemConfiguration,
+    walk_embedders,
+    walk_llms,
+    walk_tools,
+)
 from quarterdeck.systems.thresholds import find_disorder
 from quarterdeck.tooling.manifest import describe_unknown
 
@@ -49,7 +56,11 @@ def find_smoke_faults(configuration: SystemConfiguration) -> Iterator[FieldError
 def find_foreign_urls(
     configuration: SystemConfiguration, allowed: Sequence[HttpUrl]
 ) -> Iterator[FieldError]:
-    for path, llm in walk_llms(configuration):
-        if llm.base_url is not None and llm.base_url not in allowed:
-            rule = f"'{llm.base_url}' is not among those the environment allows"
+    models: list[tuple[str, Llm | Embedder]] = [
+        *walk_llms(configuration),
+        *walk_embedders(configuration),
+    ]
+    for path, model in models:
+        if model.base_url is not None and model.base_url not in allowed:
+            rule = f"'{model.base_url}' is not among those the environment allows"
             yield FieldError(f"{path}.base_url", rule)

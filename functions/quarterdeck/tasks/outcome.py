@@ -100,15 +100,29 @@ class Diverged(Record):
     calls: tuple[str, ...]
 
 
-StepEvent = StepStarted | StepEnded
-TaskEvent = Annotated[StepEvent | Diverged, Field(discriminator="type")]
-
-
 class TaskError(Record):
     """`type` is a class or reason in a word, `message` what a person needs to act."""
 
     type: Annotated[Text, AfterValidator(clean_error_type)]
     message: Text
+
+
+MemoryUse = Literal["open", "recall", "keep", "distil", "know"]
+"""What a crew does with its memory; `distil`: draws from an answer what is to be kept; `know`:
+searches what it was given to know."""
+
+
+class MemoryDegraded(Record):
+    """Something of the crew's memory failed, and the task went on without it."""
+
+    type: Literal["memory_degraded"] = "memory_degraded"
+    use: MemoryUse
+    error: TaskError
+
+
+StepEvent = StepStarted | StepEnded
+RunEvent = StepEvent | MemoryDegraded
+TaskEvent = Annotated[RunEvent | Diverged, Field(discriminator="type")]
 
 
 class Outcome(Record):

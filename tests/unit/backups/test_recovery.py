@@ -39,7 +39,7 @@ def recover(site: RestoreSite) -> tuple[int, list[str]]:
         site.backups,
         site.archives,
         "daily",
-        lambda _: site.erase,
+        site.find_erased,
         site.clock,
         told.append,
     )

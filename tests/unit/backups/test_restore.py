@@ -8,12 +8,11 @@ from quarterdeck.alerts.conditions import note_condition
 from quarterdeck.alerts.names import AlertName
 from quarterdeck.alerts.store import AlertStore
 from quarterdeck.backups.archive.layout import Part
-from quarterdeck.backups.erasing import find_nothing
 from quarterdeck.backups.records import Backup
 from quarterdeck.backups.service import BackupService
 from quarterdeck.errors import NotFound
 from quarterdeck.keys import Key
-from quarterdeck.memory.records import CONTENT
+from quarterdeck.memory.erasure import erase_memories, list_erasures
 from quarterdeck.memory.store import MemoryStore
 from quarterdeck.systems.configuration import SystemConfiguration
 from quarterdeck.systems.lifecycle import pause_system
@@ -291,18 +290,16 @@ def test_what_was_erased_since_is_not_brought_back(site: RestoreSite, system: Sy
     gone, kept = site.remember(system, "Ann is ill"), site.remember(system, "Foxes are red")
     backup = site.back_up(system)
     site.later(minutes=1)
-
-    def erase(crew: str, entry: Item) -> Item:
-        if (crew, entry.get("record_id")) == ("research", gone):
-            return {name: value for name, value in entry.items() if name not in CONTENT}
-        return entry
-
-    site.erase = erase
+    store = MemoryStore(site.table, site.blobs, system.scope, "research")
+    erase_memories(store, site.now, record_ids=[gone])
     restore = site.restore(system, backup)
     assert restore.outcome == "restored", restore.reasons
     restored = site.systems.get(system.system_id)
     store = MemoryStore(site.table, site.blobs, restored.scope, "research")
     assert (store.get(gone), store.get(kept) is not None) == (None, True)
+    assert "Ann" not in str(site.table.dump())
+    copied = site.restore(system, backup, into="copy")
+    assert copied.outcome == "restored", copied.reasons
     assert "Ann" not in str(site.table.dump())
 
 
@@ -340,7 +337,7 @@ def test_the_last_good_backup_is_tested_once_a_week(site: RestoreSite, system: S
         archives=site.archives,
         queue=site.wire,
         clock=site.clock,
-        find_erased=find_nothing,
+        find_erased=lambda system_id: list_erasures(site.table, system_id).strip,
         frequency="daily",
     )
     site.deploy(name="untested", test_restores=False)

@@ -9,7 +9,7 @@ from quarterdeck.http.services import Services
 from quarterdeck.identity.principal import Principal
 from quarterdeck.keys import backup_key, system_key
 from quarterdeck.systems.records import System
-from quarterdeck.table import Put, Update
+from quarterdeck.table import Update
 from tests import systems
 from tests.api_calls import Answer, call, read_items
 from tests.unit.backups.test_backup_routes import complete, read_messages
@@ -144,7 +144,16 @@ def test_two_generations_are_never_the_same(
     assert services.systems.get(system.system_id).generation == 1
 
 
-def test_a_request_that_comes_second_is_refused(services: Services, backup: Backup) -> None:
-    services.table.write(Put(backup.key, backup.model_dump(exclude_none=True)))
-    assert ask(backup).status == 202
+def test_a_request_that_comes_second_is_refused_or_answered_the_same(
+    services: Services, backup: Backup
+) -> None:
+    for what in ("test", "restore"):
+        first, second = (
+            ask(backup, what=what, headers={"idempotency-key": "one"}) for _ in range(2)
+        )
+        assert (first.status, second.status) == (202, 202)
+        assert first.json == second.json
+        assert second.headers["Idempotent-Replayed"] == "true"
     assert ask(backup).status == 409
+    begun = services.table.query(system_key(backup.system_id).pk, "RESTORE#")
+    assert sorted(item["kind"] for item in begun) == ["restore", "restore_test"]

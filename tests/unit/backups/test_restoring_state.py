@@ -61,6 +61,8 @@ def test_what_the_restore_would_leave_behind_is_to_be_tried_later(
         assert (answer.status, answer.headers["Retry-After"]) == (503, "60")
         assert answer.json["type"] == "urn:quarterdeck:problem:restoring"
         assert answer.json["detail"] == "system 'desk' is being restored: try again later"
+    path = f"/crews/{system.system_id}/memories"
+    assert call("DELETE", path, query={"crew": "research"}).status == 503
     assert read_items() == before
 
 

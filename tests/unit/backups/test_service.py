@@ -7,10 +7,10 @@ import pytest
 
 from quarterdeck.alerts.names import AlertName
 from quarterdeck.alerts.store import AlertStore
-from quarterdeck.backups.erasing import find_nothing
 from quarterdeck.backups.records import Backup
 from quarterdeck.backups.service import BackupService
 from quarterdeck.leases import list_due
+from quarterdeck.memory.erasure import list_erasures
 from quarterdeck.monitoring.job_upkeep import JobUpkeep
 from quarterdeck.names import format_time
 from quarterdeck.systems.lifecycle import request_deletion
@@ -30,7 +30,7 @@ def service(world: BackupSite) -> BackupService:
         archives=world.archives,
         queue=world.queue,
         clock=world.clock,
-        find_erased=find_nothing,
+        find_erased=lambda system_id: list_erasures(world.table, system_id).strip,
         frequency="daily",
     )
 

@@ -11,13 +11,20 @@ from typing import Any
 
 import boto3
 from crewai import Crew, Process
+from crewai.memory.types import MemoryRecord
 
 from quarterdeck.blobs import BlobStore
+from quarterdeck.execution.crew_memory import CrewMemory, build_memory
+from quarterdeck.execution.crews import build_crew
 from quarterdeck.execution.journal import Journal
 from quarterdeck.execution.journal_entry import Entry, Mark
 from quarterdeck.execution.journal_store import JournalStore, Place
 from quarterdeck.execution.journaled_tool import JournaledTool, make_tool
+from quarterdeck.execution.memory_writes import Storage
 from quarterdeck.keys import Scope
+from quarterdeck.memory.backend import TableStorage
+from quarterdeck.memory.store import MemoryStore
+from quarterdeck.systems.configuration import Crew as Configuration
 from quarterdeck.table import Table
 from tests.unit.execution.journals import (
     Letter,
@@ -28,6 +35,8 @@ from tests.unit.execution.journals import (
 )
 
 KILLED = 9
+SCOPE = Scope("system", 1)
+CREW = "sea"
 
 
 def make_letters(path: str) -> JournaledTool:
@@ -58,13 +67,27 @@ def build(process: str, url: str, effects: str) -> Crew:
     return make_crew(agents, [first, aside, beside, last])
 
 
+def build_remembering(url: str, storage: Storage) -> tuple[Crew, CrewMemory]:
+    """Two agents who share a memory, which asks the model for all that it can."""
+    llm = {"model": "openai/gpt", "base_url": url}
+    agents = [{"role": role, "goal": "Good work", "backstory": "b", "llm": llm} for role in "AB"]
+    embedder = {"model": "openai/small", "base_url": url}
+    settings = {"recall": "deep", "analysis": True, "embedder": embedder}
+    crew = Configuration.model_validate({"name": CREW, "agents": agents, "memory": settings})
+    memory = build_memory(crew, storage, str, 60)
+    built = build_crew(
+        crew, "Why is the sea salt? " * 20, {}, str, verbose=False, timeout=60, memory=memory
+    )
+    return built, memory
+
+
 class Executioner:
     """Kills this process at a point: (phase, the how-manieth time that it is reached)."""
 
     def __init__(self, point: tuple[str, int] | None, report: int) -> None:
         self.point = point
         self.report = report
-        self.reached = {"before": 0, "marked": 0, "between": 0, "after": 0}
+        self.reached = dict.fromkeys(("before", "marked", "between", "after", "kept"), 0)
         self.journal: Journal | None = None
 
     def reach(self, phase: str) -> None:
@@ -90,14 +113,42 @@ class DeadlyStore(JournalStore):
         return mark
 
 
+class DeadlyStorage(TableStorage):
+    """The process may end between one write to memory and the next, or its record."""
+
+    executioner: Executioner
+
+    def save(self, records: list[MemoryRecord]) -> None:
+        super().save(records)
+        self.executioner.reach("kept")
+
+    def update(self, record: MemoryRecord) -> None:
+        super().update(record)
+        self.executioner.reach("kept")
+
+    def delete(self, *args: Any, **options: Any) -> int:
+        deleted = super().delete(*args, **options)
+        self.executioner.reach("kept")
+        return deleted
+
+
 def run(order: dict[str, Any], table: Table, blobs: BlobStore, report: int) -> None:
     point = order["point"] and (order["point"][0], order["point"][1])
     executioner = Executioner(point, report)
-    store = DeadlyStore(table, blobs, Scope("system", 1), order["task_id"])
+    store = DeadlyStore(table, blobs, SCOPE, order["task_id"])
     store.executioner = executioner
     journal = Journal(store, lambda: executioner.reach("before"))
     executioner.journal = journal
-    ran = run_journaled(build(order["process"], order["url"], order["effects"]), journal)
+    task_id, url = order["task_id"], order["url"]
+    if order["process"] == "remembering":
+        memories = MemoryStore(table, blobs, Scope(order["system"], 1), CREW)
+        storage = DeadlyStorage(memories, lambda: task_id)
+        storage.executioner = executioner
+        crew, memory = build_remembering(url, storage)
+        ran = run_journaled(crew, journal)
+        memory.close()
+    else:
+        ran = run_journaled(build(order["process"], url, order["effects"]), journal)
     result = {
         "output": ran.output,
         "steps": [step.model_dump() for step in ran.steps],

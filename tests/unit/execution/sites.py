@@ -27,11 +27,12 @@ def answer(body: Body) -> Message:
     return {"role": "assistant", "content": f"Thought: I know.\nFinal Answer: Did {step}."}
 
 
-def make_crew(url: str) -> dict[str, Any]:
-    """Of one agent that has STEPS to do."""
+def make_crew(url: str, memory: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Of one agent that has STEPS to do, and the memory."""
     llm = {"model": "openai/local", "base_url": url}
     tasks = [{"name": s, "description": f"Do {s}: {{description}}", "agent": "A"} for s in STEPS]
-    return systems.crew(agents=[systems.agent("A", llm=llm)], tasks=tasks)
+    agent = systems.agent("A", llm=llm, memory_enabled=memory is not None)
+    return systems.crew(agents=[agent], tasks=tasks, memory=memory or {})
 
 
 def deploy(services: Services, crew: dict[str, Any], name: str = "desk") -> System:

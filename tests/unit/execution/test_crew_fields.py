@@ -8,6 +8,7 @@ from crewai import LLM, Agent, Crew, Task
 from crewai.llms.providers.anthropic.completion import AnthropicCompletion
 from crewai.llms.providers.bedrock.completion import BedrockCompletion
 from crewai.llms.providers.openai.completion import OpenAICompletion
+from crewai.memory.unified_memory import Memory
 from pydantic import BaseModel
 
 from infra.crews.left_out import LEFT_OUT, RENAMED
@@ -22,6 +23,7 @@ KINDS: dict[str, tuple[type[BaseModel], tuple[type[BaseModel], ...]]] = {
     "Agent": (ours.Agent, (Agent,)),
     "Task": (ours.Step, (Task,)),
     "Crew": (ours.Crew, (Crew,)),
+    "Memory": (ours.Memory, (Memory,)),
     "LLM": (ours.Llm, (LLM, OpenAICompletion, AnthropicCompletion, BedrockCompletion)),
 }
 TEMPLATES = {

@@ -1,6 +1,7 @@
 """What a version has to show: models that answer, and a task that succeeds."""
 
 import time
+from http import HTTPStatus
 from typing import Any
 
 import pytest
@@ -55,6 +56,19 @@ def test_a_model_that_does_not_answer_is_named_without_its_key() -> None:
     assert field == "crews[0].agents[1].llm"
     assert rule.startswith("the model 'openai/x' does not answer: ConnectionError: ")
     assert KEY not in rule
+
+
+def test_an_embedder_that_is_configured_must_answer() -> None:
+    with OpenAIServer() as server:
+        embedder = {"model": "openai/small", "base_url": server.url, "secret": "k"}
+        crews = [systems.crew(name, memory={"embedder": embedder}) for name in ("one", "two")]
+        configuration = SystemConfiguration.model_validate(systems.system(crews=crews))
+        assert find_all(configuration) == []
+        assert len(server.embedded) == 1, "the same for both"
+        server.refuse_embedding = HTTPStatus.NOT_FOUND
+        ((field, rule),) = find_all(configuration)
+    assert field == "crews[0].memory.embedder"
+    assert rule.startswith("the model 'openai/small' does not answer: NotFoundError: ")
 
 
 def test_a_secret_that_is_missing_is_the_reason() -> None:

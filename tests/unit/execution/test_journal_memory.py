@@ -15,6 +15,7 @@ from crewai.memory.unified_memory import Memory
 
 from quarterdeck.execution.journal import Journal
 from quarterdeck.execution.journal_store import MemoryStore
+from quarterdeck.execution.memory_writes import CrewStorage
 from quarterdeck.execution.stopping import Stop
 from tests.openai_server import Body, Message, OpenAIServer
 from tests.unit.execution.journals import (
@@ -83,7 +84,10 @@ class Crews:
 
     def build(self) -> Crew:
         memory = Memory(
-            storage=self.storage, embedder=self.embedder, llm=make_llm(self.url), root_scope="/crew"
+            storage=CrewStorage(self.storage),
+            embedder=self.embedder,
+            llm=make_llm(self.url),
+            root_scope="/crew",
         )
         agents = [make_agent(self.url, role) for role in "AB"]
         tasks = [
@@ -136,7 +140,7 @@ def test_a_crew_that_runs_again_leaves_its_memory_alone() -> None:
         kept, used = crews.kept, crews.used
         assert len(kept) == 4
         assert first.usage.requests == len(server.requests)
-        assert {"recall", "encode_batch", "extract_memories"} <= {
+        assert {"recall", "keep", "written", "distil"} <= {
             json.loads(text)["name"] for text in store.entries.values()
         }
         server.answer = refuse

@@ -16,7 +16,7 @@ from quarterdeck.execution.journal_store import MemoryStore
 from quarterdeck.execution.run import run_crew
 from quarterdeck.execution.stopping import Reason, Stop
 from quarterdeck.systems.configuration import Crew
-from quarterdeck.tasks.outcome import Outcome, StepEvent
+from quarterdeck.tasks.outcome import Outcome, RunEvent
 from tests.openai_server import Body, Message, OpenAIServer
 from tests.unit.execution.configurations import NO_SECRETS
 from tests.unit.execution.configurations import make_crew as configure_crew
@@ -207,7 +207,7 @@ def test_a_stop_that_crewai_swallows_is_one(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_step_whose_progress_cannot_be_told_any_more_stops_the_run() -> None:
-    def lose(_: StepEvent) -> None:
+    def lose(_: RunEvent) -> None:
         raise Stop("lease_lost")
 
     with pytest.raises(Stop, match="lease_lost"):

@@ -87,6 +87,49 @@ def test_an_erasure_leaves_no_content(table: FakeTable, other: Open) -> None:
         assert list_ids(each) == ["memory-3"]
 
 
+def test_a_memory_that_left_a_scope_is_not_erased_with_it(store: MemoryStore, other: Open) -> None:
+    store.put([make_memory(1, scope="/a"), make_memory(2, scope="/a")])
+    store.put([make_memory(1, scope="/b")])
+    store.delete(Filter(record_ids={"memory-2"}))
+    assert other().erase(scope="/a") == ["memory-2"]
+    assert list_ids(other()) == ["memory-1"]
+
+
+def test_erased_content_does_not_come_back_in_s3(table: FakeTable) -> None:
+    s3 = FakeS3()
+    store, late = open_store(table, s3), open_store(table, s3)
+    memory = make_memory(1, content="secret" * 10_000)
+    store.put([memory])
+    late.count(Filter(scope="/"))
+    store.erase()
+    store.put([memory])
+    late.put([memory])
+    assert not s3.objects
+    assert s3.written == 1
+
+
+def test_what_is_erased_while_it_is_put_is_not_left_in_s3(table: FakeTable) -> None:
+    s3 = FakeS3()
+    store, late = open_store(table, s3), open_store(table, s3)
+    store.put([make_memory(1)])
+
+    def erase() -> None:
+        table.calls.before_write = lambda: None
+        store.erase()
+
+    table.calls.before_write = erase
+    late.put([make_memory(1, content="secret" * 10_000)])
+    assert not s3.objects
+
+
+def test_a_batch_of_several_embedders_is_refused_whole(store: MemoryStore) -> None:
+    with pytest.raises(OtherDimensions):
+        store.put([make_memory(1, [1.0, 2.0]), make_memory(2, [1.0, 2.0, 3.0])])
+    with pytest.raises(ValueError, match="metadata: at most 65536 bytes"):
+        store.put([make_memory(1), make_memory(2, metadata={"k": "x" * 70_000})])
+    assert store.count() == 0
+
+
 def test_a_scope_is_erased_with_those_below_it(store: MemoryStore, table: FakeTable) -> None:
     scopes = ("/crew", "/crew/a", "/crew/a/b", "/crew/ab", "/")
     store.put([make_memory(n, scope=scope) for n, scope in enumerate(scopes)])

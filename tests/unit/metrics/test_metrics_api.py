@@ -88,6 +88,7 @@ def test_details_of_a_crew(services: Services, system: System) -> None:
     for outcome in (DONE, DONE, FAILED):
         end(services, system, outcome)
     more = {"tool_calls": 3, "throttled": 2, "continuations": 1, "crashes": 1, "retries": 4}
+    more["memory_faults"] = 5
     services.table.write(add_counters(system.scope, "research", read_clock(), more))
     details = get(system, crew="research").json["crews"]["research"]
     times = {name: details.pop(name) for name in ("response_time", "running_time", "model_time")}

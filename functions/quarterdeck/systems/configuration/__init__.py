@@ -4,12 +4,15 @@ from quarterdeck.systems.configuration.agent import MAX_TASK_SECONDS, Agent
 from quarterdeck.systems.configuration.base import Configuration
 from quarterdeck.systems.configuration.crew import MAX_INPUTS, Budget, Crew
 from quarterdeck.systems.configuration.health_checks import HealthChecks, SmokeTask
+from quarterdeck.systems.configuration.knowledge import KnowledgeText
 from quarterdeck.systems.configuration.llm import REHEARSAL, Llm
+from quarterdeck.systems.configuration.memory import Embedder, Memory
 from quarterdeck.systems.configuration.step import Step
 from quarterdeck.systems.configuration.system import (
     Metric,
     SystemConfiguration,
     Threshold,
+    walk_embedders,
     walk_llms,
     walk_tools,
 )
@@ -22,13 +25,17 @@ __all__ = [
     "Budget",
     "Configuration",
     "Crew",
+    "Embedder",
     "HealthChecks",
+    "KnowledgeText",
     "Llm",
+    "Memory",
     "Metric",
     "SmokeTask",
     "Step",
     "SystemConfiguration",
     "Threshold",
+    "walk_embedders",
     "walk_llms",
     "walk_tools",
 ]

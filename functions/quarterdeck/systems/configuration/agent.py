@@ -51,7 +51,7 @@ class Agent(Configuration):
     timeout: Whole = Field(default=300, ge=1, le=MAX_TASK_SECONDS)
     """Seconds that one turn of the agent may take."""
     memory_enabled: Switch = True
-    """Kept with the version; nothing acts on it yet."""
+    """Whether it recalls what the crew has kept, and keeps what it works out: see Memory."""
     max_iter: Whole = Field(default=25, ge=1, le=100)
     """How often the model is asked in a turn before it must give its best answer."""
     max_rpm: Whole | None = Field(default=None, ge=1, le=10_000)

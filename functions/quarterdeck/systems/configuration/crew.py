@@ -10,7 +10,9 @@ from quarterdeck.names import Name
 from quarterdeck.systems.configuration.agent import Agent
 from quarterdeck.systems.configuration.base import Configuration, Fault, Line, Share, Whole
 from quarterdeck.systems.configuration.crew_rules import find_crew_faults
+from quarterdeck.systems.configuration.knowledge import MAX_KNOWLEDGE, KnowledgeText
 from quarterdeck.systems.configuration.llm import Llm, LlmOrName
+from quarterdeck.systems.configuration.memory import Embedder, Memory, choose_embedder
 from quarterdeck.systems.configuration.step import MAX_STEPS, Step
 from quarterdeck.systems.placeholders import list_placeholders
 
@@ -65,6 +67,8 @@ class Crew(Configuration):
     """Without steps, each of a sequential crew works on the request in turn."""
     tasks: tuple[Step, ...] = Field(default=(), max_length=MAX_STEPS)
     """The steps, in order."""
+    knowledge: tuple[KnowledgeText, ...] = Field(default=(), max_length=MAX_KNOWLEDGE)
+    """What its agents know beforehand: each turn is given the pieces that fit it best."""
     manager_llm: LlmOrName | None = None
     """Of a hierarchical crew's manager, whom crewai supplies; without it, the first agent's."""
     manager_agent: Annotated[Agent | Line | None, WrapValidator(read_manager)] = None
@@ -82,6 +86,8 @@ class Crew(Configuration):
     cooldown_period: Whole = Field(default=300, ge=0, le=86_400)
     """Seconds that were quiet before it gets less, and for which a capacity set by hand stands."""
     budget: Budget = Budget()
+    """See below."""
+    memory: Memory = Memory()
     """See below."""
 
     @model_validator(mode="after")
@@ -118,9 +124,24 @@ class Crew(Configuration):
 
     @property
     def llms(self) -> tuple[Llm, ...]:
-        """Of the agents and the manager."""
-        llms = tuple(agent.llm for agent in self.members)
-        return (*llms, self.manager_llm) if self.manager_llm else llms
+        """Of the agents, the manager and memory."""
+        others = (self.manager_llm, self.memory.llm)
+        return (*(agent.llm for agent in self.members), *(llm for llm in others if llm))
+
+    @property
+    def remembering(self) -> tuple[Agent, ...]:
+        """The agents, and the manager, who have memory."""
+        return tuple(agent for agent in self.members if agent.memory_enabled)
+
+    @property
+    def memory_llm(self) -> Llm:
+        """The model of memory: the first agent's who has one, or the first's."""
+        return self.memory.llm or (self.remembering or self.members)[0].llm
+
+    @property
+    def embedder(self) -> Embedder:
+        """Of what the crew learns, and of what it is given to know."""
+        return self.memory.embedder or choose_embedder(self.memory_llm)
 
     @property
     def texts(self) -> list[str]:

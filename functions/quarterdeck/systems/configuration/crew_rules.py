@@ -11,7 +11,9 @@ def find_crew_faults(crew: Any) -> Iterator[Fault]:
     roles = ((("agents", n, "role"), agent.role) for n, agent in enumerate(crew.agents))
     names = ((("tasks", n, "name"), step.name) for n, step in enumerate(crew.tasks))
     yield from find_duplicates("role", roles)
+    texts = ((("knowledge", n, "name"), text.name) for n, text in enumerate(crew.knowledge))
     yield from find_duplicates("step", names)
+    yield from find_duplicates("text", texts)
     yield from find_manager_faults(crew)
     for number, step in enumerate(crew.tasks):
         yield from find_agent_faults(crew, number, step)

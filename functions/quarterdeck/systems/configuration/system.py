@@ -18,6 +18,7 @@ from quarterdeck.systems.configuration.base import (
 from quarterdeck.systems.configuration.crew import Crew
 from quarterdeck.systems.configuration.health_checks import HealthChecks
 from quarterdeck.systems.configuration.llm import Llm
+from quarterdeck.systems.configuration.memory import Embedder
 
 Metric = Literal["completion_rate", "error_rate", "avg_response_time", "workload", "utilization"]
 """Of a crew: what can have thresholds."""
@@ -86,3 +87,12 @@ def walk_llms(configuration: SystemConfiguration) -> Iterator[tuple[str, Llm]]:
     for number, crew in enumerate(configuration.crews):
         if crew.manager_llm:
             yield f"crews[{number}].manager_llm", crew.manager_llm
+        if crew.memory.llm:
+            yield f"crews[{number}].memory.llm", crew.memory.llm
+
+
+def walk_embedders(configuration: SystemConfiguration) -> Iterator[tuple[str, Embedder]]:
+    """Each embedder that is configured with its path, as `crews[0].memory.embedder`."""
+    for number, crew in enumerate(configuration.crews):
+        if crew.memory.embedder:
+            yield f"crews[{number}].memory.embedder", crew.memory.embedder
