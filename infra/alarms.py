@@ -13,7 +13,7 @@ from infra.service_function import ServiceFunction
 from infra.work_queue import WorkQueue
 
 NAMESPACE = "Quarterdeck"
-MINUTE, FIVE_MINUTES = Duration.minutes(1), Duration.minutes(5)
+MINUTE, FIVE_MINUTES, HOUR = Duration.minutes(1), Duration.minutes(5), Duration.hours(1)
 FEW = 3
 """In five minutes: fewer are a fault that a retry has mended."""
 
@@ -41,7 +41,12 @@ class Alarms(Construct):
             # A worker ends its process when that is used up, which counts as an error.
             most = max(FEW, target.environment.max_concurrent_tasks) if name == "worker" else FEW
             self._watch_function(name, function, most)
-        self._watch_monitor(functions["monitor"])
+        for name, text, period, periods in (
+            ("monitor", "The monitor has not been started for five minutes", MINUTE, 5),
+            ("backup", "Backups have not been planned for two hours", HOUR, 2),
+        ):
+            self._watch_heartbeat(name, functions[name], text, period, periods)
+        self._watch_alerts()
 
     def _watch_queue(self, name: str, queue: WorkQueue) -> None:
         self._add(
@@ -73,16 +78,20 @@ class Alarms(Construct):
             threshold=FEW,
         )
 
-    def _watch_monitor(self, monitor: ServiceFunction) -> None:
+    def _watch_heartbeat(
+        self, name: str, function: ServiceFunction, description: str, period: Duration, periods: int
+    ) -> None:
         self._add(
-            "monitor-heartbeat",
-            "The monitor has not been started for five minutes",
-            monitor.function.metric_invocations(period=MINUTE),
+            f"{name}-heartbeat",
+            description,
+            function.function.metric_invocations(period=period),
             threshold=1,
             comparison=ComparisonOperator.LESS_THAN_THRESHOLD,
-            periods=5,
+            periods=periods,
             missing=TreatMissingData.BREACHING,
         )
+
+    def _watch_alerts(self) -> None:
         self._add(
             "failed-alerts",
             "Alerts cannot be judged, kept or told",

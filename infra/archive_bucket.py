@@ -84,11 +84,9 @@ class ArchiveBucket(Construct):
                     actions=["s3:GetObject", "s3:PutObject", "s3:DeleteObject"],
                     resources=[objects],
                 ),
-                PolicyStatement(
-                    actions=["s3:ListBucket"],
-                    resources=[bucket],
-                    conditions={"StringLike": {"s3:prefix": [f"{PREFIX}*"]}},
-                ),
+                # Without a condition on the prefix: by this right S3 says of an object that is not
+                # there that it is not, and does not refuse.
+                PolicyStatement(actions=["s3:ListBucket"], resources=[bucket]),
                 # In its own name for the keys of archives, and through S3 for the objects.
                 PolicyStatement(
                     actions=["kms:GenerateDataKey", "kms:Decrypt"],

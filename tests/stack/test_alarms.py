@@ -40,13 +40,15 @@ def test_queues_functions_and_the_monitor_are_watched(assembly: Assembly) -> Non
         *(f"{queue}-oldest-message" for queue in QUEUES),
         *(f"{function}-{what}" for function in FUNCTIONS for what in ("errors", "throttles")),
         "monitor-heartbeat",
+        "backup-heartbeat",
         "failed-alerts",
     }
 
 
 def test_every_kind_of_alarm_says_what_to_do(assembly: Assembly) -> None:
     for name in find_alarms(assembly):
-        kind = name if name in {"monitor-heartbeat", "failed-alerts"} else name.partition("-")[2]
+        whole = name == "failed-alerts" or name.endswith("-heartbeat")
+        kind = name if whole else name.partition("-")[2]
         assert f"{kind}`" in OPERATIONS, name
 
 
@@ -76,13 +78,16 @@ def test_a_message_is_late_after_two_attempts(assembly: Assembly) -> None:
         assert alarm["Threshold"] == 2 * queue["VisibilityTimeout"]
 
 
-def test_a_monitor_that_is_not_started_is_an_alarm(assembly: Assembly) -> None:
-    alarm = find_alarms(assembly)["monitor-heartbeat"]
-    monitor, _ = assembly.functions()["monitor"]
-    assert alarm["Dimensions"] == [{"Name": "FunctionName", "Value": {"Ref": monitor}}]
+@pytest.mark.parametrize(("name", "seconds"), [("monitor", 300), ("backup", 7200)])
+def test_a_schedule_that_starts_nothing_is_an_alarm(
+    assembly: Assembly, name: str, seconds: int
+) -> None:
+    alarm = find_alarms(assembly)[f"{name}-heartbeat"]
+    function, _ = assembly.functions()[name]
+    assert alarm["Dimensions"] == [{"Name": "FunctionName", "Value": {"Ref": function}}]
     assert (alarm["MetricName"], alarm["Statistic"]) == ("Invocations", "Sum")
     assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("LessThanThreshold", 1)
-    assert alarm["Period"] * alarm["EvaluationPeriods"] == 300
+    assert alarm["Period"] * alarm["EvaluationPeriods"] == seconds
     assert alarm["TreatMissingData"] == "breaching"
 
 

@@ -214,8 +214,9 @@ def test_archives_are_reached_by_one_function(assembly: Assembly) -> None:
         objects = {resource for action, resource in reached if action.endswith("Object")}
         assert len(objects) == 1
         assert objects.pop().endswith("/backups/*")
+    # By this right alone S3 answers 404 for an object that is not there, and not 403.
     [listing] = [s for s in assembly.statements("backup") if s["Action"] == "s3:ListBucket"]
-    assert listing["Condition"] == {"StringLike": {"s3:prefix": ["backups/*"]}}
+    assert "Condition" not in listing
 
 
 def test_generated_secrets_are_long_and_need_no_quoting(assembly: Assembly) -> None:
