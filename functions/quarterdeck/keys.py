@@ -94,6 +94,10 @@ def activity_key(slot: datetime, system_id: str) -> Key:
     return Key(activity_partition(slot), system_id)
 
 
+def idempotency_key(principal: str, request: str) -> Key:
+    return Key(f"IDEM#{principal}#{request}", "IDEM")
+
+
 def last_look_key() -> Key:
     return Key("MONITOR", "LAST_LOOK")
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from quarterdeck.metrics.buckets import Timed
 from quarterdeck.metrics.figures import Figure, MetricState, compute_figures, judge_figure
 from quarterdeck.metrics.percentiles import estimate_percentile, read_histogram
+from quarterdeck.metrics.spending import DayBudget
 from quarterdeck.metrics.window import Window
 from quarterdeck.metrics.workload import Workload
 from quarterdeck.names import format_time
@@ -80,6 +81,7 @@ class CrewDetails(BaseModel):
     continuations: int
     crashes: int
     memory_faults: int
+    budget: DayBudget | None = None
 
 
 def view_metrics(
@@ -114,7 +116,9 @@ def view_crew(
     return dict(view_metrics(prefix, figures, thresholds, now))
 
 
-def describe_crew(window: Window, workload: Workload) -> CrewDetails:
+def describe_crew(
+    window: Window, workload: Workload, budget: DayBudget | None = None
+) -> CrewDetails:
     counters = window.counters
     prompt, completion = counters.get("prompt_tokens", 0), counters.get("completion_tokens", 0)
     counted = (
@@ -136,6 +140,7 @@ def describe_crew(window: Window, workload: Workload) -> CrewDetails:
         tokens=TokenCounts(prompt=prompt, completion=completion, total=prompt + completion),
         cost_usd=counters.get("cost_nano_usd", 0) / 1e9,
         **{name: counters.get(name, 0) for name in counted},
+        budget=budget,
     )
 
 

@@ -15,8 +15,9 @@ from quarterdeck.http.services import Services
 from quarterdeck.keys import budget_key
 from quarterdeck.names import read_clock
 from quarterdeck.systems.configuration import Llm
-from quarterdeck.tasks.budgets import Amount, BudgetSpent, Hold, TaskBudget
+from quarterdeck.tasks.budgets import Amount, BudgetSpent, Hold, Limits, TaskBudget
 from tests import systems
+from tests.api_calls import call
 from tests.monitor_site import take_turns
 from tests.openai_server import COMPLETION_TOKENS, PROMPT_TOKENS, Body, Message, OpenAIServer
 from tests.unit.execution.sites import STEPS, Site
@@ -107,6 +108,10 @@ def test_a_days_budget_warns_stops_and_ends_with_the_day(services: Services) -> 
         alerts, scope = AlertStore(services.table), site.system.scope
         found: list[str] = []
         task_id = ""
+        earlier = TaskBudget(
+            services.table, scope, "research", "earlier", {"day": Limits(3000, None)}
+        )
+        earlier.settle(earlier.hold(Amount(2270, 0), read_clock()), Amount(2270, 0))
         while not found or site.view(task_id).status == "succeeded":
             task_id = site.submit()
             site.work()
@@ -119,6 +124,10 @@ def test_a_days_budget_warns_stops_and_ends_with_the_day(services: Services) -> 
         told = [change.state for change in alert.outbox]
         assert told == ["warning", "critical"]
         assert "a call was refused" in (alert.outbox[-1].detail or "")
+    metrics = call("GET", f"/crews/{site.system.system_id}/metrics").json["crews"]["research"]
+    assert metrics["budget"]["exceeded"]
+    assert metrics["budget"]["tokens"]["limit"] == 3000
     item = services.table.get(budget_key(site.system.system_id, "research", read_clock().date()))
     assert item
-    assert item["tokens"] == item["spent_tokens"] == A_CALL * (len(found) - 1) <= 3000
+    assert metrics["budget"]["tokens"]["spent"] == item["spent_tokens"]
+    assert item["tokens"] == item["spent_tokens"] == 2270 + A_CALL * (len(found) - 1) <= 3000
