@@ -1,5 +1,6 @@
 """Memories for tests, and stores of them."""
 
+import os
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from types import SimpleNamespace
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 SCOPE = Scope("s1", 1)
 CREW = "research"
+EXAMPLES = 1_500 if os.environ.get("QUARTERDECK_PROVE") else 100
+"""Of a property that opens stores."""
 START = datetime(2026, 11, 23, tzinfo=UTC)
 
 
@@ -30,9 +33,11 @@ class FakeS3:
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
+        self.written = 0
 
     def put_object(self, *, Key: str, Body: bytes, **_: Any) -> None:  # noqa: N803 - as boto3
         self.objects[Key] = Body
+        self.written += 1
 
     def get_object(self, *, Key: str, **_: Any) -> Any:  # noqa: N803
         if Key not in self.objects:

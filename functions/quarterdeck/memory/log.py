@@ -17,7 +17,7 @@ from quarterdeck.keys import Collection, Key, Scope, parse_memory_key
 from quarterdeck.memory.drafts import Draft
 from quarterdeck.memory.records import CONTENT, format_moment
 from quarterdeck.memory.shard import Shard, Spent
-from quarterdeck.names import generate_id, read_clock
+from quarterdeck.names import read_clock
 from quarterdeck.table import Absent, ConditionFailed, Delete, Item, Present, Put, Table, Update
 
 ATTEMPTS = 20
@@ -84,8 +84,7 @@ class Log:
             if planned is None:
                 return False
             number = self.shard.last + 1
-            # An id of its own, by which the table tells it from others' after a lost answer.
-            entry = planned | {"at": format_moment(read_clock()), "entry": generate_id()}
+            entry = planned | {"at": format_moment(read_clock())}
             try:
                 self.table.write(Put(self.key(number), entry, [Absent()]))
             except ConditionFailed:

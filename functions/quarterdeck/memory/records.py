@@ -67,12 +67,6 @@ def check_size(memory: Memory) -> None:
         raise ValueError(f"metadata: {rule}; these are {size}")
 
 
-def blank_entry(item: Item) -> Item:
-    """An entry of a memory as an erasure leaves it; for a restore to put in its place."""
-    left = {name: value for name, value in item.items() if name not in CONTENT}
-    return left | {"erased": item["record_id"]}
-
-
 def load_memory(item: Item, content: str) -> Memory:
     details = json.loads(item["details"])
     details["categories"] = tuple(details["categories"])

@@ -8,7 +8,7 @@ from quarterdeck.memory.store import MemoryStore
 from quarterdeck.table import Table
 
 HELD = 40_000
-"""Memories that a process holds of all crews: of 1,024 dimensions, some 200 MB."""
+"""Memories that a process holds of all crews: of 1,024 dimensions, some 350 MB."""
 
 
 class MemoryStores:

@@ -1,5 +1,6 @@
 """What a crew was given to know: found by its agents, embedded once, asked for once a task."""
 
+import asyncio
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -234,6 +235,7 @@ def test_pieces_of_no_text_are_forgotten_in_time(shelf: Shelf) -> None:
     # A rollback has them again, and what it takes back stays as long.
     ((found, _),) = search(FACTS, 13)
     assert found.content == FACTS["invoices"]
+    search(new, 13.1)
     assert store.count() == len(FACTS) + 1
 
 
@@ -281,6 +283,7 @@ def test_scores_mean_what_they_mean_to_crewai(
     results = storage.search(["q"], limit=3, score_threshold=threshold)
     assert [result["content"] for result in results] == list("abc"[:found])
     assert results[0]["score"] == pytest.approx(1, abs=1e-3)
+    assert asyncio.run(storage.asearch(["q"], limit=3, score_threshold=threshold)) == results
 
 
 def test_knowledge_is_not_changed_by_a_crew(shelf: Shelf) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quarterdeck.memory import search
@@ -14,7 +14,7 @@ from quarterdeck.memory.filters import Filter
 from quarterdeck.memory.search import AT_ONCE
 from quarterdeck.memory.store import MemoryStore
 from tests.fakes import FakeTable
-from tests.memories import make_memory, open_store
+from tests.memories import EXAMPLES, make_memory, open_store
 
 type Open = Callable[[], MemoryStore]
 
@@ -31,6 +31,7 @@ EMBEDDING = st.lists(NUMBER, min_size=3, max_size=3)
 CHANGES = st.lists(st.tuples(st.integers(0, 9), st.none() | EMBEDDING), max_size=40)
 
 
+@settings(max_examples=EXAMPLES)
 @given(CHANGES, EMBEDDING.filter(any), st.sampled_from(SCOPES), st.integers(0, 12))
 def test_the_nearest_are_found(
     changes: list[tuple[int, list[float] | None]], query: list[float], scope: str, limit: int

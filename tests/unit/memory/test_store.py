@@ -105,6 +105,7 @@ def test_erased_content_does_not_come_back_in_s3(table: FakeTable) -> None:
     store.put([memory])
     late.put([memory])
     assert not s3.objects
+    assert s3.written == 1
 
 
 def test_what_is_erased_while_it_is_put_is_not_left_in_s3(table: FakeTable) -> None:

@@ -1,10 +1,16 @@
 """Stores that a process keeps."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 from quarterdeck.blobs import BlobStore
 from quarterdeck.keys import Scope
 from quarterdeck.memory.stores import MemoryStores
 from tests.fakes import FakeTable
 from tests.memories import SCOPE, FakeS3, make_memory
+
+FUNCTIONS = Path(__file__).parents[3] / "functions"
 
 
 def make_stores(table: FakeTable, held: int) -> MemoryStores:
@@ -35,3 +41,12 @@ def test_those_not_opened_for_longest_give_way(table: FakeTable) -> None:
     again = stores.open(SCOPE, "a")
     assert again is not opened["a"]
     assert again.count() == 4
+
+
+def test_numpy_is_for_who_searches() -> None:
+    """The API's layer has none."""
+    code = "import sys, quarterdeck.memory.stores; print({'numpy', 'crewai'} & sys.modules.keys())"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=FUNCTIONS, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "set()"
