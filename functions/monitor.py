@@ -10,6 +10,7 @@ from quarterdeck.alerts.announcement import Announcer
 from quarterdeck.alerts.evaluation import AlertCheck
 from quarterdeck.alerts.store import AlertStore
 from quarterdeck.blobs import BlobStore
+from quarterdeck.leases import list_due
 from quarterdeck.metrics.reading import MetricsReader
 from quarterdeck.monitoring.round import Round
 from quarterdeck.monitoring.system_upkeep import SystemUpkeep
@@ -25,8 +26,12 @@ from quarterdeck.tasks.upkeep import Upkeep
 from quarterdeck.tooling.manifest import list_tools
 from quarterdeck.vault import SecretReader
 
+AT_ONCE = 8
+"""Systems: their turns are waiting for DynamoDB most of the time."""
+ROUND_SECONDS = 30.0
+"""Of an invocation, for what comes after admission."""
 RESERVE_SECONDS = 8.0
-"""Of an invocation, for the checks of each 15 minutes and what is in flight."""
+"""Of that, for the checks of each 15 minutes and what is in flight."""
 
 
 class Watch(NamedTuple):
@@ -56,7 +61,7 @@ def load_watch() -> Watch:
         settings.event_bus_name,
     )
     return Watch(
-        Upkeep(table, blobs, tasks, read_clock),
+        Upkeep(table, blobs, tasks, read_clock, AT_ONCE),
         SystemUpkeep(systems, health, alerts, deployments, read_clock),
         Round(
             systems,
@@ -65,6 +70,7 @@ def load_watch() -> Watch:
             AlertCheck(alerts, announcer, settings.environment),
             emit_metrics,
             settings.environment,
+            AT_ONCE,
         ),
     )
 
@@ -73,12 +79,15 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, i
     watch = load_watch()
     # The minute that the schedule means: the start of an invocation jitters across its border.
     minute = parse_time(event["time"]) if "time" in event else read_clock()
+
+    def count_seconds() -> float:
+        return context.get_remaining_time_in_millis() / 1000
+
+    due = list_due(watch.systems.systems.table, read_clock())
     done = {
-        **watch.tasks.settle_due(),
-        "admitted": watch.tasks.admit_everywhere(),
-        "deployments_resent": watch.systems.resend_deployments(),
+        **watch.tasks.settle_due(due),
+        "admitted": watch.tasks.admit_everywhere(lambda: count_seconds() - ROUND_SECONDS),
+        "deployments_resent": watch.systems.resend_deployments(due),
     }
-    looked = watch.round.look(
-        minute, lambda: context.get_remaining_time_in_millis() / 1000 - RESERVE_SECONDS
-    )
+    looked = watch.round.look(minute, lambda: count_seconds() - RESERVE_SECONDS)
     return {**done, **looked, "systems_checked": watch.systems.look_after_systems()}

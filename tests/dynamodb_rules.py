@@ -25,7 +25,7 @@ EXACT = Context(prec=300)
 PLACEHOLDER = re.compile("#[A-Za-z0-9_]+")
 CLAUSE = re.compile(r"(?:^| )(SET|ADD|REMOVE) ")
 EXISTS = re.compile(r"attribute_(not_)?exists\((\S+)\)")
-COMPARES = re.compile(r"(\S+) (=|<) (\S+)")
+COMPARES = re.compile(r"(\S+) (=|<|<=) (\S+)")
 
 
 class Invalid(ClientError):
@@ -98,7 +98,13 @@ def test(request: Request, clause: str, item: Record) -> bool:
     left, right = (read_operand(request, word, item) for word in (found[1], found[3]))
     if left is None or right is None:
         return False
-    return left == right if found[2] == "=" else is_less(left, right)
+    equal = left == right
+    match found[2]:
+        case "=":
+            return equal
+        case "<":
+            return is_less(left, right)
+    return is_less(left, right) or (equal and left.keys() & {"S", "N"} != set())
 
 
 def read_operand(request: Request, word: str, item: Record) -> Value | None:

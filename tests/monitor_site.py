@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
 
 from quarterdeck.alerts.evaluation import AlertCheck
@@ -34,10 +35,27 @@ class Unread(Queue[WorkMessage]):
         self.messages.append(message)
 
 
+def take_turns(client: Any) -> None:
+    """DynamoDB in memory is for one caller at a time."""
+    lock = Lock()
+
+    def guard(call: Callable[..., Any]) -> Callable[..., Any]:
+        def guarded(**request: Any) -> Any:
+            with lock:
+                return call(**request)
+
+        return guarded
+
+    for name in ("get_item", "query", "put_item", "update_item", "transact_write_items"):
+        setattr(client, name, guard(getattr(client, name)))
+
+
 class Site:
-    def __init__(self, now: datetime) -> None:
+    def __init__(self, now: datetime, at_once: int = 1) -> None:
         self.now = now
         self.table = FakeTable()
+        if at_once > 1:
+            take_turns(self.table.client)
         self.systems = SystemStore(self.table, BlobStore(cast("S3Client", None), "unused"))
         self.wire = Wire()
         self.emitted: list[Record] = []
@@ -49,6 +67,7 @@ class Site:
             AlertCheck(AlertStore(self.table), self.wire, "production"),
             self.emitted.append,
             "production",
+            at_once,
         )
         self.round.active.note_look(now - MINUTE)
 

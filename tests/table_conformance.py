@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError, ParamValidationError
 from quarterdeck.keys import LEASES, Key
 from quarterdeck.table import (
     Absent,
+    AtMost,
     Below,
     Condition,
     ConditionFailed,
@@ -183,6 +184,12 @@ class TableConformance:
             (Below("n", "t"), False),
             (Below("s", "t"), True),
             (Below("no", "flag"), False),
+            (AtMost("n", 5), True),
+            (AtMost("n", 4), False),
+            (AtMost("half", 1), True),
+            (AtMost("nothing", 5), False),
+            (AtMost("t", 5), False),
+            (AtMost("flag", 1), False),
             (Unset("nothing"), True),
             (Unset("n"), False),
             (Unset("null"), False),

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from quarterdeck.errors import Conflict
+from quarterdeck.leases import list_due
 from quarterdeck.table import Absent, ConditionFailed, Item, Put, Update
 from quarterdeck.tasks.admission import admit_tasks
 from quarterdeck.tasks.attempt import Attempt, admit_for, claim
@@ -179,7 +180,7 @@ class Play:
 
         def act(actor: Actor) -> None:
             upkeep = Upkeep(world.table, world.blobs, world.queue, actor.clock)
-            upkeep.settle_due()
+            upkeep.settle_due(list_due(upkeep.table, upkeep.clock()))
             upkeep.admit_everywhere()
 
         self._let("monitor", act, plan)
@@ -209,6 +210,8 @@ class Play:
     def _let_leave(self, act: Callable[[Attempt], object], plan: Plan, number: int) -> None:
         def leave(attempt: Attempt) -> None:
             act(attempt)
+            if not self.in_memory:
+                self._read_states()
             self.watch.see_left(attempt.state)
 
         self._let_worker(leave, plan, number)
@@ -234,11 +237,16 @@ class Play:
             self._broken = True
             raise
 
-    def check(self) -> None:
-        """Everything that must hold at any moment."""
+    def _read_states(self) -> list[Item]:
+        """All items. A server does not say what has changed: its states are read anew."""
         items = self._read_items()
         if not self.in_memory:
             self.watch.states = {i["task_id"]: i for i in items if i["sk"] == "STATE"}
+        return items
+
+    def check(self) -> None:
+        """Everything that must hold at any moment."""
+        items = self._read_states()
         wrong = [
             *self.world.violations,
             *self.watch.check_messages(),

@@ -5,7 +5,7 @@ The only module that spells a key.
 
 import zlib
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import NamedTuple
 
 from quarterdeck.names import format_time
@@ -19,6 +19,7 @@ DECISION_PREFIX = "DECISION#"
 EVENT_PREFIX = "EVENT#"
 CALL_PREFIX = "CALL#"
 STARTED = "#STARTED"
+HOLD_PREFIX = "HOLD#"
 ALERT_PREFIX = "METRIC#"
 HISTORY_PREFIX = "HISTORY#"
 
@@ -66,6 +67,11 @@ def crew_version_key(system_id: str, version: int, crew: str) -> Key:
     return Key(f"SYS#{system_id}", f"CREWS#{version:06}#{crew}")
 
 
+def budget_key(system_id: str, crew: str, day: date) -> Key:
+    """Not of a generation: a restore does not rewind what was spent."""
+    return Key(f"SYS#{system_id}#CREW#{crew}", f"BUDGET#{day:%Y-%m-%d}")
+
+
 def plan_key(system_id: str, version: int) -> Key:
     return Key(f"SYS#{system_id}", f"PLAN#{version:06}")
 
@@ -80,6 +86,10 @@ def activity_partition(slot: datetime) -> str:
 
 def activity_key(slot: datetime, system_id: str) -> Key:
     return Key(activity_partition(slot), system_id)
+
+
+def idempotency_key(principal: str, request: str) -> Key:
+    return Key(f"IDEM#{principal}#{request}", "IDEM")
 
 
 def last_look_key() -> Key:
@@ -126,6 +136,12 @@ class Scope(NamedTuple):
 
     def end_key(self, task_id: str) -> Key:
         return Key(f"{self.prefix}#TASK#{task_id}", "END")
+
+    def spending_key(self, task_id: str) -> Key:
+        return Key(f"{self.prefix}#TASK#{task_id}", "SPENDING")
+
+    def hold_key(self, task_id: str, hold_id: str) -> Key:
+        return Key(f"{self.prefix}#TASK#{task_id}", f"{HOLD_PREFIX}{hold_id}")
 
     def later_key(self, crew: str, not_before: str, task_id: str) -> Key:
         return Key(f"{self.prefix}#CREW#{crew}", f"{LATER_PREFIX}{not_before}#{task_id}")
@@ -195,18 +211,26 @@ class DeploymentId(NamedTuple):
     number: int
 
 
-def parse_deployment_key(pk: str, sk: str) -> DeploymentId | None:
-    """None if it is the key of something else."""
-    if not sk.startswith(DEPLOYMENT_PREFIX):
-        return None
-    return DeploymentId(pk.removeprefix("SYS#"), int(sk.removeprefix(DEPLOYMENT_PREFIX)))
+class TaskKey(NamedTuple):
+    scope: Scope
+    task_id: str
 
 
-def parse_task_key(pk: str) -> tuple[Scope, str]:
-    """Scope and task id of `SYS#<system_id>@<generation>#TASK#<task_id>`."""
+type LeaseOwner = TaskKey | DeploymentId
+
+
+def parse_lease_owner(pk: str, sk: str) -> LeaseOwner:
+    """Whose item it is that the index `leases` holds."""
+    if sk.startswith(DEPLOYMENT_PREFIX):
+        return DeploymentId(pk.removeprefix("SYS#"), int(sk.removeprefix(DEPLOYMENT_PREFIX)))
+    return parse_task_key(pk)
+
+
+def parse_task_key(pk: str) -> TaskKey:
+    """Of `SYS#<system_id>@<generation>#TASK#<task_id>`."""
     system, task_id = pk.removeprefix("SYS#").split("#TASK#")
     system_id, generation = system.split("@")
-    return Scope(system_id, int(generation)), task_id
+    return TaskKey(Scope(system_id, int(generation)), task_id)
 
 
 class Call(NamedTuple):

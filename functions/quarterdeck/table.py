@@ -33,6 +33,13 @@ class Below(NamedTuple):
     other: str
 
 
+class AtMost(NamedTuple):
+    """The attribute is there, a number, and not over `value`."""
+
+    attribute: str
+    value: int
+
+
 class Absent(NamedTuple):
     """No such item."""
 
@@ -47,7 +54,7 @@ class Unset(NamedTuple):
     attribute: str
 
 
-type Condition = Equals | Below | Absent | Present | Unset
+type Condition = Equals | Below | AtMost | Absent | Present | Unset
 
 
 @dataclass(frozen=True)
@@ -325,6 +332,8 @@ class Expression:
                 return f"{self.name(attribute)} = {self.value(value)}"
             case Below(attribute, other):
                 return f"{self.name(attribute)} < {self.name(other)}"
+            case AtMost(attribute, value):
+                return f"{self.name(attribute)} <= {self.value(value)}"
             case Absent():
                 return "attribute_not_exists(pk)"
             case Present():

@@ -20,6 +20,7 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "functions"), str(ROOT / "layers/crewai/stubs")]
 
+from quarterdeck.leases import list_due  # noqa: E402
 from quarterdeck.metrics.buckets import add_counters  # noqa: E402 - by path, as a script
 from quarterdeck.observability import logger  # noqa: E402
 from quarterdeck.systems.activity import mark_active  # noqa: E402
@@ -72,7 +73,7 @@ def measure(count: int) -> dict[str, float]:
             site.table.write(add_counters(system.scope, "research", site.now, BUSY))
         meter.reset()
         began, used = time.perf_counter(), time.process_time()
-        upkeep.settle_due()
+        upkeep.settle_due(list_due(upkeep.table, upkeep.clock()))
         upkeep.admit_everywhere()
         assert site.round.look(site.now, lambda: 1e9)["systems"] == count
         began, used = time.perf_counter() - began, time.process_time() - used

@@ -10,6 +10,7 @@ from multiprocessing.context import ForkServerProcess
 from typing import NamedTuple, Self
 
 from quarterdeck.keys import LATER_PREFIX, QUEUE_PREFIX
+from quarterdeck.leases import list_due
 from quarterdeck.names import read_clock
 from quarterdeck.systems.records import System
 from quarterdeck.tasks.attempt import admit_for
@@ -88,7 +89,9 @@ class Rounds:
                 self.exits[worker.exitcode] += 1
                 self._workers[index] = self._spawn()
                 self._workers[index].start()
-        self.reaped += self._upkeep.settle_due()["reaped"]
+        self.reaped += self._upkeep.settle_due(list_due(self._upkeep.table, self._upkeep.clock()))[
+            "reaped"
+        ]
         self._upkeep.admit_everywhere()
 
 

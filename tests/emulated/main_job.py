@@ -44,11 +44,24 @@ def read_running(api: Api, system_id: str) -> int:
     return running
 
 
+def run_monitor(aws: Callable[[str], Any]) -> None:
+    """Its schedule runs it as well, each minute: here, to wait less."""
+    function = next(
+        each["FunctionName"]
+        for each in aws("lambda").list_functions()["Functions"]
+        if each.get("Environment", {}).get("Variables", {}).get("POWERTOOLS_SERVICE_NAME")
+        == "monitor"
+    )
+    answer = aws("lambda").invoke(FunctionName=function, Payload=b"{}")
+    assert "FunctionError" not in answer, answer["Payload"].read()
+
+
 class Provider:
     """A model server that answers those who ask for BLOCK only when it is released."""
 
     def __init__(self) -> None:
         self.released = threading.Event()
+        self._one = threading.Semaphore(0)
         self.calls = 0
         self.at_once = 0
         self.most_at_once = 0
@@ -60,7 +73,16 @@ class Provider:
             self.at_once += 1
             self.most_at_once = max(self.most_at_once, self.at_once)
         if "BLOCK" in str(body["messages"]):
-            self.released.wait(ENDS_S)
+            self._wait()
         with self._lock:
             self.at_once -= 1
         return {"role": "assistant", "content": "Thought: I know.\nFinal Answer: Done."}
+
+    def release_one(self) -> None:
+        self._one.release()
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + ENDS_S
+        while time.monotonic() < deadline and not self.released.is_set():
+            if self._one.acquire(timeout=0.1):
+                return

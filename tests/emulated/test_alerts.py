@@ -13,7 +13,7 @@ from infra.local.service import Service
 from quarterdeck.keys import Scope
 from quarterdeck.names import format_time, read_clock
 from tests import systems
-from tests.emulated.main_job import Provider, deploy, submit, wait
+from tests.emulated.main_job import Provider, deploy, run_monitor, submit, wait
 
 SECRET = "quarterdeck/development/alerts-test"
 ERRORS = "research.error_rate"
@@ -60,15 +60,8 @@ def age_pending(aws: Callable[[str], Any], service: Service, system_id: str) -> 
 def await_state(
     aws: Callable[[str], Any], service: Service, api: Api, system_id: str, state: str
 ) -> None:
-    """The monitor is run by its schedule; here we run it as well, to wait less."""
-    function = next(
-        each["FunctionName"]
-        for each in aws("lambda").list_functions()["Functions"]
-        if each.get("Environment", {}).get("Variables", {}).get("POWERTOOLS_SERVICE_NAME")
-        == "monitor"
-    )
     for _ in range(10):
-        aws("lambda").invoke(FunctionName=function, Payload=b"{}")
+        run_monitor(aws)
         alerts = api.get(f"/crews/{system_id}/alerts").json["alerts"]
         alert = next(each for each in alerts if each["alert_id"] == ERRORS)
         if alert["state"] == state:

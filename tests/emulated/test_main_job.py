@@ -2,6 +2,8 @@
 
 import dataclasses
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
@@ -155,3 +157,16 @@ def test_many_submits_at_once_are_all_done_once(api: Api) -> None:
     ended = [wait(api, system_id, task_id) for task_id in tasks]
     assert {task["status"] for task in ended} == {"succeeded"}
     assert read_running(api, system_id) == 0
+
+
+def test_of_the_same_request_sent_at_once_one_is_done(api: Api) -> None:
+    system_id = deploy(api, systems.system("at-once"))
+    request = {"description": "Ships follow a light.", "crew_name": "research"}
+    headers = {"Idempotency-Key": "at-once"}
+    with ThreadPoolExecutor(50) as pool:
+        send = partial(api.post, f"/crews/{system_id}/tasks", request, headers)
+        answers = [sent.result() for sent in [pool.submit(send) for _ in range(50)]]
+    assert {answer.status for answer in answers} == {202}
+    (task_id,) = {answer.json["task_id"] for answer in answers}
+    assert [t["task_id"] for t in api.get(f"/crews/{system_id}/tasks").json["tasks"]] == [task_id]
+    assert wait(api, system_id, task_id)["status"] == "succeeded"

@@ -94,7 +94,7 @@ def test_size_and_time(assembly: Assembly) -> None:
         "authorizer": (256, 5),
         "deployer": (2048, 300),
         "worker": (2048, 900),
-        "monitor": (256, 50),
+        "monitor": (512, 50),
         "tools_runner": (2048, 390),
     }
 

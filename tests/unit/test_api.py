@@ -169,9 +169,9 @@ FAULTY_SYSTEMS = [
         "step 'one' names the agent 'Nobody'; the roles are: Researcher",
     ),
     (
-        systems.system(crews=[systems.crew(budget={"usd_per_day": 5})]),
+        systems.system(crews=[systems.crew(budget={"usd_per_day": 0})]),
         "crews[0].budget.usd_per_day",
-        "budgets are not enforced yet: leave it null",
+        "Input should be greater than or equal to 0.000001",
     ),
     ("{]", "body", "is not valid JSON: Expecting property name enclosed in double quotes"),
     (None, "body", "is missing"),

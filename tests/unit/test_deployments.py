@@ -15,6 +15,7 @@ from quarterdeck.errors import Conflict, FieldError
 from quarterdeck.execution import deployment as deployment_module
 from quarterdeck.execution.deployment import Deployer
 from quarterdeck.execution.tool_function import ToolFunction
+from quarterdeck.leases import list_due
 from quarterdeck.monitoring.system_upkeep import SystemUpkeep
 from quarterdeck.systems.configuration import Crew, SystemConfiguration
 from quarterdeck.systems.deployments import MAX_ATTEMPTS, Busy
@@ -266,10 +267,10 @@ def test_a_message_that_is_sent_again_for_a_lost_deployer_is_taken_at_once(site:
     upkeep = SystemUpkeep(
         site.store, cast(HealthCheck, None), AlertStore(site.table), queue, lambda: site.now
     )
-    assert upkeep.resend_deployments() == 0
+    assert upkeep.resend_deployments(list_due(upkeep.systems.table, upkeep.clock())) == 0
     site.now += timedelta(seconds=INVOCATION + 10)
-    assert upkeep.resend_deployments() == 1
-    assert upkeep.resend_deployments() == 0
+    assert upkeep.resend_deployments(list_due(upkeep.systems.table, upkeep.clock())) == 1
+    assert upkeep.resend_deployments(list_due(upkeep.systems.table, upkeep.clock())) == 0
     assert sent == [DeploymentMessage(system_id="desk-1", number=2)]
     site.deliver(2)
     assert site.store.get("desk-1").current_version == 2

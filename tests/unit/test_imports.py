@@ -70,7 +70,7 @@ def test_only_the_keys_module_spells_a_key() -> None:
             "#TASK#",
         ),
         *("#TASKS#", "#METRICS#", "#ALERTS", "METRIC#", "HISTORY#"),
-        *("QUEUE#", "LATER#", "EVENT#", "CALL#", "DECISION#"),
+        *("IDEM#", "BUDGET#", "HOLD#", "QUEUE#", "LATER#", "EVENT#", "CALL#", "DECISION#"),
     )
     spelling = {
         name

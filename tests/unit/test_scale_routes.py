@@ -136,7 +136,9 @@ def test_a_larger_capacity_admits_at_once(services: Services, system: System) ->
 def test_how_a_capacity_came_about(services: Services, system: System) -> None:
     reader = MetricsReader(services.table)
     scaler = Scaler(services.systems, reader, services.task_queue, read_clock)
-    scaler.scale_crew(system, "research")
+    reading = scaler.read_crew(system, "research")
+    assert reading
+    scaler.scale_crew(system, "research", reading)
     scale(system, action="scale_up", factor=2)
     answer = explain(system)
     assert answer.status == 200

@@ -9,6 +9,7 @@ import pytest
 from quarterdeck.alerts.names import AlertName
 from quarterdeck.alerts.store import AlertStore
 from quarterdeck.blobs import BlobStore
+from quarterdeck.leases import list_due
 from quarterdeck.monitoring.system_upkeep import SystemUpkeep
 from quarterdeck.systems.configuration import SystemConfiguration
 from quarterdeck.systems.deployments import claim
@@ -47,6 +48,9 @@ class Site:
     def clock(self) -> datetime:
         return self.now
 
+    def resend_deployments(self) -> int:
+        return self.upkeep.resend_deployments(list_due(self.store.table, self.now))
+
     def run_minutes(self, act: Callable[[], int], minutes: int) -> int:
         """What came of it, minute by minute."""
         done = 0
@@ -67,19 +71,19 @@ def site() -> Site:
 def test_a_deployment_that_nobody_took_is_sent_again(site: Site) -> None:
     parsed = SystemConfiguration.model_validate(systems.system())
     site.store.create("desk-1", parsed, site.now)
-    assert site.run_minutes(site.upkeep.resend_deployments, 5) == 0
-    assert site.run_minutes(site.upkeep.resend_deployments, 6) == 1
+    assert site.run_minutes(site.resend_deployments, 5) == 0
+    assert site.run_minutes(site.resend_deployments, 6) == 1
     assert site.sent() == [{"system_id": "desk-1", "number": 1}]
     systems.activate(site.store, "desk-1", site.clock)
-    assert site.run_minutes(site.upkeep.resend_deployments, 30) == 0
+    assert site.run_minutes(site.resend_deployments, 30) == 0
 
 
 def test_a_deployment_whose_deployer_is_lost_is_sent_again(site: Site) -> None:
     parsed = SystemConfiguration.model_validate(systems.system())
     site.store.create("desk-1", parsed, site.now)
     assert claim(site.store, "desk-1", 1, site.clock, 300)
-    assert site.run_minutes(site.upkeep.resend_deployments, 5) == 0
-    assert site.run_minutes(site.upkeep.resend_deployments, 2) == 1
+    assert site.run_minutes(site.resend_deployments, 5) == 0
+    assert site.run_minutes(site.resend_deployments, 2) == 1
 
 
 def test_each_system_is_checked_once_in_fifteen_minutes(site: Site) -> None:

@@ -16,6 +16,7 @@ from quarterdeck.execution.worker import Worker
 from quarterdeck.execution.workspace import Workspace
 from quarterdeck.http.services import Services
 from quarterdeck.keys import Scope
+from quarterdeck.leases import list_due
 from quarterdeck.names import read_clock
 from quarterdeck.systems.records import System
 from quarterdeck.tasks.admission import admit_tasks
@@ -313,6 +314,7 @@ def test_the_monitor_admits_what_nobody_admitted(
 ) -> None:
     for _ in range(3):
         submit()
+    assert upkeep.admit_everywhere(lambda: 0) == 0
     assert upkeep.admit_everywhere() == 2
     assert upkeep.admit_everywhere() == 0
 
@@ -327,11 +329,11 @@ def test_the_monitor_sends_a_lost_message_again_after_ten_minutes(
     submit()
     admit(services, system)
     first = receive(services)
-    assert upkeep.settle_due()["resent"] == 0
+    assert upkeep.settle_due(list_due(upkeep.table, upkeep.clock()))["resent"] == 0
     clock.ahead = timedelta(minutes=10, seconds=1)
-    assert upkeep.settle_due()["resent"] == 1
+    assert upkeep.settle_due(list_due(upkeep.table, upkeep.clock()))["resent"] == 1
     assert receive(services) == first
-    assert upkeep.settle_due()["resent"] == 0
+    assert upkeep.settle_due(list_due(upkeep.table, upkeep.clock()))["resent"] == 0
 
 
 def claim_one(services: Services, message: TaskMessage) -> Attempt:
@@ -353,7 +355,7 @@ def test_a_lost_worker_is_replaced_and_three_in_a_row_end_the_task(
         stale = claim_one(services, receive(services)[0])
         assert count_running(services, system.scope) == 1
         clock.ahead += timedelta(seconds=121)
-        assert upkeep.settle_due()["reaped"] == 1
+        assert upkeep.settle_due(list_due(upkeep.table, upkeep.clock()))["reaped"] == 1
         assert not stale.end(SUCCESS, 5)
         status = services.tasks.get_state(system.scope, task_id).status
         assert status == ("failed" if crash == 2 else "dispatched")
@@ -399,7 +401,7 @@ def test_a_heartbeat_keeps_the_task_and_tells_of_a_cancel(
     clock.ahead = timedelta(seconds=100)
     assert attempt.beat(100_000) is False
     clock.ahead = timedelta(seconds=200)
-    assert upkeep.settle_due()["reaped"] == 0
+    assert upkeep.settle_due(list_due(upkeep.table, upkeep.clock()))["reaped"] == 0
     state = stop(services, system, task_id)
     assert (state.status, state.cancel_requested) == ("running", True)
     assert attempt.beat(110_000) is True

@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
+from quarterdeck.execution.budget import Call, RunBudget
 from quarterdeck.execution.claims import Claims
 from quarterdeck.execution.fingerprint import fingerprint_code
 from quarterdeck.execution.gate import Gate, allow_all, know_no_end
@@ -13,6 +14,7 @@ from quarterdeck.execution.journal_entry import Entry, Kind, Mark, encode_answer
 from quarterdeck.execution.journal_store import Loaded, Place, Store, spell_idempotency_key
 from quarterdeck.execution.stopping import Stop
 from quarterdeck.metrics.tally import Tally
+from quarterdeck.tasks.budgets import BudgetSpent
 from quarterdeck.tasks.outcome import TaskError
 
 CLOSING_SECONDS = 30.0
@@ -33,7 +35,8 @@ class Journal:
 
     A call is recorded before anyone uses it. The worker's `guard` is asked before each call that is
     really made, and may raise Stop; `time_left` (seconds) bounds requests and waits. `attempts`:
-    calls that failed in a row before this run. `tally` counts what is really called.
+    calls that failed in a row before this run. `tally` counts what is really called, and `budget`
+    bounds it.
     """
 
     def __init__(
@@ -47,7 +50,9 @@ class Journal:
         allow_divergence: bool = False,
         code: str | None = None,
         tally: Tally | None = None,
+        budget: RunBudget | None = None,
     ) -> None:
+        self._budget = budget
         self.tally = tally or Tally()
         self.gate = Gate(guard, attempts, time_left, sleep, tally=self.tally)
         self._sleep = sleep
@@ -67,12 +72,16 @@ class Journal:
         """
         self._scrub = scrub
         self._loaded = self._keep(self._store.load)
+        if self._budget:
+            self._keep(self._budget.open)
         token = current_journal.set(self)
         try:
             yield
         finally:
             current_journal.reset(token)
             self.gate.close(max(0.0, min(CLOSING_SECONDS, self.gate.time_left())))
+            if self._budget:
+                self._budget.close()
 
     @property
     def stopped(self) -> Stop | None:
@@ -118,6 +127,23 @@ class Journal:
             self._refuse_divergence()
             yield
             self.gate.note_success()
+
+    @contextmanager
+    def hold_budget(self, call: Call) -> Iterator[None]:
+        """Around a model's call that is really made; Stop if the crew's budgets forbid it."""
+        budget = self._budget
+        if budget is None:
+            yield
+            return
+        with ExitStack() as held:
+            try:
+                self._keep(lambda: held.enter_context(budget.hold(call)))
+            except BudgetSpent as refusal:
+                error = TaskError(type="budget_exceeded", message=str(refusal))
+                self.gate.stop(Stop("failed", error=error))
+            # Another's refusal, meanwhile, is everybody's.
+            self.gate.check()
+            yield
 
     def record(
         self,
@@ -183,6 +209,8 @@ class Journal:
         """What the store says. Its errors stop the run: crewai would make the call again."""
         try:
             return act()
+        except BudgetSpent:
+            raise
         except Exception as error:
             self.gate.give_up(error)
             raise

@@ -128,33 +128,35 @@ def journal_acall(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaita
 
 def ask(journal: Journal, asked: Asked, act: Callable[[], Any]) -> Any:
     """The model's answer, through faults of its provider that pass."""
-    while True:
-        token = asking.set(asked)
-        try:
-            wait_turn(asked.llm, journal.gate.pause)
-            limit_request(asked.llm, journal.gate.time_left())
-            with time_call(journal):
-                return act()
-        except Exception as error:
-            if not journal.gate.wait_out(error):
-                raise
-        finally:
-            asking.reset(token)
+    with journal.hold_budget(asked):
+        while True:
+            token = asking.set(asked)
+            try:
+                wait_turn(asked.llm, journal.gate.pause)
+                limit_request(asked.llm, journal.gate.time_left())
+                with time_call(journal):
+                    return act()
+            except Exception as error:
+                if not journal.gate.wait_out(error):
+                    raise
+            finally:
+                asking.reset(token)
 
 
 async def ask_async(journal: Journal, asked: Asked, act: Callable[[], Awaitable[Any]]) -> Any:
-    while True:
-        token = asking.set(asked)
-        try:
-            await asyncio.to_thread(wait_turn, asked.llm, journal.gate.pause)
-            limit_request(asked.llm, journal.gate.time_left())
-            with time_call(journal):
-                return await act()
-        except Exception as error:
-            if not await asyncio.to_thread(journal.gate.wait_out, error):
-                raise
-        finally:
-            asking.reset(token)
+    with journal.hold_budget(asked):
+        while True:
+            token = asking.set(asked)
+            try:
+                await asyncio.to_thread(wait_turn, asked.llm, journal.gate.pause)
+                limit_request(asked.llm, journal.gate.time_left())
+                with time_call(journal):
+                    return await act()
+            except Exception as error:
+                if not await asyncio.to_thread(journal.gate.wait_out, error):
+                    raise
+            finally:
+                asking.reset(token)
 
 
 @contextmanager

@@ -5,7 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from quarterdeck.alerts.budgets import note_budget
+from quarterdeck.alerts.store import AlertStore
 from quarterdeck.blobs import BlobStore
+from quarterdeck.execution.budget import RunBudget
 from quarterdeck.execution.journal import Journal
 from quarterdeck.execution.journal_store import JournalStore
 from quarterdeck.execution.lease import Lease, Limits, Overtime
@@ -16,9 +19,11 @@ from quarterdeck.execution.workspace import Workspace
 from quarterdeck.keys import Scope
 from quarterdeck.names import parse_time
 from quarterdeck.observability import logger
+from quarterdeck.systems.configuration import Budget
 from quarterdeck.systems.store import SystemStore
 from quarterdeck.table import Table
 from quarterdeck.tasks.attempt import Attempt, admit_for, claim, fail
+from quarterdeck.tasks.budgets import TaskBudget, read_limits, settle_left
 from quarterdeck.tasks.ending import CANCELLED
 from quarterdeck.tasks.outcome import Diverged, Outcome, TaskError
 from quarterdeck.tasks.queue import Queue, TaskMessage, WakeMessage, WorkMessage
@@ -96,14 +101,15 @@ class Worker:
         scope, state = attempt.scope, attempt.state
         systems = SystemStore(self.table, self.blobs)
         configuration = systems.get_configuration(scope.system_id, state.version)
+        crew = configuration.find_crew(state.crew_name)
         journal = Journal(
             JournalStore(self.table, self.blobs, scope, state.task_id, spec.retries),
             lease.guard,
             attempts=state.attempts,
             time_left=lease.time_left,
             tally=attempt.tally,
+            budget=self._make_budget(attempt, crew.budget),
         )
-        crew = configuration.find_crew(state.crew_name)
         outcome = run_crew(
             state.task_id,
             crew,
@@ -123,11 +129,29 @@ class Worker:
             attempt.record_event(Diverged(calls=calls))
         return outcome
 
+    def _make_budget(self, attempt: Attempt, budget: Budget) -> RunBudget | None:
+        """None for a crew without one."""
+        scope, crew = attempt.scope, attempt.state.crew_name
+        limits = read_limits(budget)
+        if not limits:
+            return None
+
+        def note() -> None:
+            if "day" in limits:
+                note_budget(AlertStore(self.table), scope, crew, budget, self.clock())
+
+        task = TaskBudget(self.table, scope, crew, attempt.state.task_id, limits)
+        return RunBudget(task, self.clock, note)
+
     def _give_up(self, attempt: Attempt, lease: Lease, reason: Overtime) -> None:
         """From the lease's thread: a call does not return, and cannot be interrupted."""
         logger.warning("A call does not return", task_id=attempt.state.task_id, reason=reason)
         try:
             settled = settle(attempt, lease, Stop(reason))
+            if settled:
+                settle_left(
+                    self.table, attempt.scope, attempt.state.crew_name, attempt.state.task_id
+                )
         except Exception:
             logger.exception("Giving up was not recorded", task_id=attempt.state.task_id)
             settled = True

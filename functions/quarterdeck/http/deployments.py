@@ -17,12 +17,14 @@ from quarterdeck.errors import (
 )
 from quarterdeck.http.access import needs, open_system, services_of
 from quarterdeck.http.documentation import describe_answers
+from quarterdeck.http.once import IdempotencyKey, do_once
 from quarterdeck.http.pagination import PAGE_SIZE, Cursor, Limit
 from quarterdeck.http.services import Services
-from quarterdeck.http.waiting import parse_wait, wait_until
+from quarterdeck.http.waiting import Prefer, parse_wait, wait_until
+from quarterdeck.idempotency import Once
 from quarterdeck.names import generate_id, read_clock
 from quarterdeck.systems.configuration import SystemConfiguration
-from quarterdeck.systems.records import Deployment, State, System
+from quarterdeck.systems.records import FIRST, Deployment, State, System
 from quarterdeck.systems.store import check_deployable
 from quarterdeck.systems.validation import find_faults
 from quarterdeck.tasks.queue import DeploymentMessage
@@ -33,7 +35,6 @@ router = APIGatewayHttpRouter()
 ValidateOnly = Annotated[
     bool, Query(description="Checks what needs no crew to be built, and changes nothing.")
 ]
-Prefer = Annotated[str | None, Header(description="`wait=N`: up to so many seconds, at most 10.")]
 IfMatch = Annotated[
     str | None, Header(alias="If-Match", description="The `ETag` of the system as it was read.")
 ]
@@ -74,15 +75,26 @@ class RollbackRequest(BaseModel):
     responses=describe_answers(DeploymentAnswer, 409, work=True),
 )
 def deploy_system(
-    configuration: SystemConfiguration, validate_only: ValidateOnly = False, prefer: Prefer = None
+    configuration: SystemConfiguration,
+    validate_only: ValidateOnly = False,
+    prefer: Prefer = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> Response[DeploymentAnswer]:
     services = services_of(router)
+    systems = services.systems
     require_valid(services, configuration)
     if validate_only:
-        services.systems.require_free_name(configuration.name)
+        systems.require_free_name(configuration.name)
         return answer_valid()
-    system = services.systems.create(generate_id(), configuration, read_clock())
-    return start_deployment(services, system, system.latest_deployment, prefer)
+    system, replayed = do_once(
+        router,
+        idempotency_key,
+        lambda once: systems.create(generate_id(), configuration, read_clock(), once),
+        lambda made: systems.get(made["system_id"]),
+    )
+    if not replayed:
+        send_deployment(services, system, FIRST)
+    return answer_deployment(services, system, FIRST, prefer, replayed)
 
 
 @router.put(
@@ -110,8 +122,9 @@ def update_system(
     if validate_only:
         services.systems.require_same_name(system, configuration)
         return answer_valid()
-    deployment = services.systems.begin_version(system, configuration, read_clock())
-    return start_deployment(services, system, deployment.number, prefer)
+    number = services.systems.begin_version(system, configuration, read_clock()).number
+    send_deployment(services, system, number)
+    return answer_deployment(services, system, number, prefer, {})
 
 
 @router.post(
@@ -124,13 +137,22 @@ def update_system(
     responses=describe_answers(DeploymentAnswer, 404, 409, work=True),
 )
 def roll_back_system(
-    system_id: str, request: RollbackRequest | None = None, prefer: Prefer = None
+    system_id: str,
+    request: RollbackRequest | None = None,
+    prefer: Prefer = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> Response[DeploymentAnswer]:
     system = open_system(router, system_id)
     services = services_of(router)
     version = request.version if request else None
-    deployment = services.systems.begin_rollback(system, version, read_clock())
-    return start_deployment(services, system, deployment.number, prefer)
+
+    def begin(once: Once | None) -> int:
+        return services.systems.begin_rollback(system, version, read_clock(), once).number
+
+    number, replayed = do_once(router, idempotency_key, begin, lambda made: int(made["number"]))
+    if not replayed:
+        send_deployment(services, system, number)
+    return answer_deployment(services, system, number, prefer, replayed)
 
 
 def require_valid(services: Services, configuration: SystemConfiguration) -> None:
@@ -155,10 +177,8 @@ def answer_valid() -> Response[DeploymentAnswer]:
     )
 
 
-def start_deployment(
-    services: Services, system: System, number: int, prefer: str | None
-) -> Response[DeploymentAnswer]:
-    """Queues it, and waits if that is preferred. What cannot be queued has failed."""
+def send_deployment(services: Services, system: System, number: int) -> None:
+    """What cannot be queued has failed."""
     message = DeploymentMessage(system_id=system.system_id, number=number)
     try:
         services.deployment_queue.send(message)
@@ -167,11 +187,17 @@ def start_deployment(
         services.systems.abandon(system.system_id, number, reason, read_clock())
         raise
 
+
+def answer_deployment(
+    services: Services, system: System, number: int, prefer: str | None, replayed: dict[str, str]
+) -> Response[DeploymentAnswer]:
+    """Waits for its end, if that is preferred."""
+
     def has_ended() -> bool:
         return services.systems.get_deployment(system.system_id, number).status != "running"
 
     done = wait_until(has_ended, parse_wait(prefer))
-    headers = {"Location": f"/crews/{system.system_id}"}
+    headers = {"Location": f"/crews/{system.system_id}"} | replayed
     return Response(
         status_code=HTTPStatus.OK if done else HTTPStatus.ACCEPTED,
         content_type=APPLICATION_JSON,

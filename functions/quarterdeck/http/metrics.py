@@ -1,5 +1,6 @@
 """Routes of metrics."""
 
+from datetime import datetime
 from typing import Annotated
 
 from aws_lambda_powertools.event_handler.openapi.params import Query
@@ -9,12 +10,15 @@ from pydantic import BaseModel
 from quarterdeck.errors import FieldError, InvalidInput
 from quarterdeck.http.access import needs, open_system, services_of
 from quarterdeck.http.documentation import describe_answers
+from quarterdeck.http.services import Services
 from quarterdeck.metrics.history import Series, group_buckets, plot_windows
 from quarterdeck.metrics.periods import check_breadth, choose_step, list_steps, parse_period
 from quarterdeck.metrics.report import CrewDetails, MetricView, describe_crew, view_crew
+from quarterdeck.metrics.spending import DayBudget, read_day_budget
 from quarterdeck.metrics.window import start_window
 from quarterdeck.metrics.workload import read_workload
 from quarterdeck.names import format_time, read_clock
+from quarterdeck.systems.configuration import SystemConfiguration
 from quarterdeck.systems.records import System
 from quarterdeck.systems.thresholds import resolve_thresholds
 
@@ -77,7 +81,9 @@ def get_metrics(system_id: str, window: WindowText = "15m", crew: CrewName = Non
         counted = services.metrics.read_window(system.scope, name, now, minutes)
         prefix = f"{system_id}_{name}"
         answer.metrics.update(view_crew(prefix, counted, workload, thresholds, now))
-        answer.crews[name] = describe_crew(counted, workload)
+        answer.crews[name] = describe_crew(
+            counted, workload, read_budget(services, system, configuration, name, now)
+        )
     return answer
 
 
@@ -106,6 +112,20 @@ def get_history(
     return HistoryAnswer(
         step_minutes=step_minutes, timestamps=[format_time(at) for at in starts], series=series
     )
+
+
+def read_budget(
+    services: Services,
+    system: System,
+    configuration: SystemConfiguration,
+    crew: str,
+    now: datetime,
+) -> DayBudget | None:
+    """None as well for a crew that the version has dropped."""
+    budgets = {each.name: each.budget for each in configuration.crews}
+    if crew not in budgets:
+        return None
+    return read_day_budget(services.table, system.scope, crew, budgets[crew], now)
 
 
 def choose_crews(system: System, asked: str | None) -> tuple[str, ...]:

@@ -1,7 +1,10 @@
 """Routes of capacity: what it is and why, and setting it by hand."""
 
+from http import HTTPStatus
 from typing import Annotated, Literal
 
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.content_types import APPLICATION_JSON
 from aws_lambda_powertools.event_handler.openapi.params import Query
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from pydantic import BaseModel
@@ -9,6 +12,8 @@ from pydantic import BaseModel
 from quarterdeck.errors import InvalidInput, crew_not_found
 from quarterdeck.http.access import needs, open_system, principal_of, services_of
 from quarterdeck.http.documentation import describe_answers
+from quarterdeck.http.once import IdempotencyKey, do_once
+from quarterdeck.idempotency import Once
 from quarterdeck.keys import QUEUE_PREFIX
 from quarterdeck.names import Name, read_clock
 from quarterdeck.scaling.crew import KnownDecision, list_decisions
@@ -56,15 +61,25 @@ class ScaleView(BaseModel):
     security=needs("operate"),
     responses=describe_answers(ScaleAnswer, 404, 409),
 )
-def scale(system_id: str, request: ScaleRequest) -> ScaleAnswer:
+def scale(
+    system_id: str, request: ScaleRequest, idempotency_key: IdempotencyKey = None
+) -> Response[ScaleAnswer]:
     system = open_system(router, system_id)
     services = services_of(router)
-    by = principal_of(router).mark
-    decision = scale_by_hand(services.systems, system, request, by, read_clock)
-    crew = request.crew_name
+    by, crew = principal_of(router).mark, request.crew_name
+
+    def set_capacity(once: Once | None) -> ScaleAnswer:
+        decision = scale_by_hand(services.systems, system, request, by, read_clock, once)
+        return ScaleAnswer(
+            crew_name=crew, previous_capacity=decision.previous, capacity=decision.capacity
+        )
+
+    answer, headers = do_once(
+        router, idempotency_key, set_capacity, lambda made: ScaleAnswer(crew_name=crew, **made)
+    )
     admit_for(services.table, services.task_queue, system.scope, crew, read_clock)
-    return ScaleAnswer(
-        crew_name=crew, previous_capacity=decision.previous, capacity=decision.capacity
+    return Response(
+        status_code=HTTPStatus.OK, content_type=APPLICATION_JSON, headers=headers, body=answer
     )
 
 

@@ -1,19 +1,21 @@
 """Routes of tasks."""
 
+from collections.abc import Callable
 from http import HTTPStatus
-from typing import Annotated, Literal
+from typing import Literal
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.content_types import APPLICATION_JSON
-from aws_lambda_powertools.event_handler.openapi.params import Header
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from pydantic import BaseModel
 
 from quarterdeck.http.access import needs, open_system, services_of
 from quarterdeck.http.documentation import describe_answers
+from quarterdeck.http.once import IdempotencyKey, do_once
 from quarterdeck.http.pagination import PAGE_SIZE, Cursor, Limit
 from quarterdeck.http.services import Services
-from quarterdeck.http.waiting import parse_wait, wait_until
+from quarterdeck.http.waiting import Prefer, parse_wait, wait_until
+from quarterdeck.idempotency import Once
 from quarterdeck.names import read_clock
 from quarterdeck.systems.records import System
 from quarterdeck.tasks.attempt import admit_for
@@ -56,25 +58,52 @@ class TaskList(BaseModel):
     responses=describe_answers(TaskAnswer, 404, 409, 429, work=True),
 )
 def submit_task(
-    system_id: str, request: TaskRequest, prefer: Annotated[str | None, Header()] = None
+    system_id: str,
+    request: TaskRequest,
+    prefer: Prefer = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> Response[TaskAnswer]:
     system = open_system(router, system_id)
     services = services_of(router)
-    state = accept_task(services.table, services.blobs, system, request, read_clock())
-    return answer_new(services, system, state, prefer)
+
+    def accept(once: Once | None) -> TaskState:
+        return accept_task(services.table, services.blobs, system, request, read_clock(), once)
+
+    return make_task(services, system, prefer, idempotency_key, accept)
+
+
+def make_task(
+    services: Services,
+    system: System,
+    prefer: str | None,
+    key: str | None,
+    make: Callable[[Once | None], TaskState],
+) -> Response[TaskAnswer]:
+    """Makes the task once, waits if that is preferred, and tells how far it is."""
+    state, headers = do_once(
+        router,
+        key,
+        make,
+        lambda made: services.tasks.get_state(system.scope, made["task_id"]),
+    )
+    return answer_new(services, system, state, prefer, headers)
 
 
 def answer_new(
-    services: Services, system: System, state: TaskState, prefer: str | None
+    services: Services,
+    system: System,
+    state: TaskState,
+    prefer: str | None,
+    replayed: dict[str, str],
 ) -> Response[TaskAnswer]:
-    """Admits, waits if that is preferred, and tells how far the task is."""
     admit_for(services.table, services.task_queue, system.scope, state.crew_name, read_clock)
 
     def has_ended() -> bool:
         return services.tasks.get_state(system.scope, state.task_id).status in TERMINAL
 
     done = wait_until(has_ended, parse_wait(prefer))
-    headers = {"Location": f"/crews/{system.system_id}/tasks/{state.task_id}"}
+    place = {"Location": f"/crews/{system.system_id}/tasks/{state.task_id}"}
+    headers = place | replayed
     return Response(
         status_code=HTTPStatus.OK if done else HTTPStatus.ACCEPTED,
         content_type=APPLICATION_JSON,
@@ -166,9 +195,15 @@ def cancel_task(system_id: str, task_id: str) -> Response[TaskView]:
     responses=describe_answers(TaskAnswer, 404, 409, 429, work=True),
 )
 def retry_ended_task(
-    system_id: str, task_id: str, prefer: Annotated[str | None, Header()] = None
+    system_id: str,
+    task_id: str,
+    prefer: Prefer = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> Response[TaskAnswer]:
     system = open_system(router, system_id)
     services = services_of(router)
-    state = retry_task(services.table, services.blobs, system, task_id, read_clock())
-    return answer_new(services, system, state, prefer)
+
+    def retry(once: Once | None) -> TaskState:
+        return retry_task(services.table, services.blobs, system, task_id, read_clock(), once)
+
+    return make_task(services, system, prefer, idempotency_key, retry)

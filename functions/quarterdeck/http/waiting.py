@@ -3,7 +3,11 @@
 import re
 import time
 from collections.abc import Callable
+from typing import Annotated
 
+from aws_lambda_powertools.event_handler.openapi.params import Header
+
+Prefer = Annotated[str | None, Header(description="`wait=N`: up to so many seconds, at most 10.")]
 MAX_WAIT_SECONDS = 10
 POLL_SECONDS = 0.2
 

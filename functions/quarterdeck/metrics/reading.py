@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from quarterdeck.keys import Scope, parse_bucket_key
 from quarterdeck.metrics.closed_minutes import ClosedMinutes, Run
-from quarterdeck.metrics.window import MINUTE, Window, start_minute, start_window, sum_counters
+from quarterdeck.metrics.window import MINUTE, Window, cut_window, start_minute, start_window
 from quarterdeck.table import Item, Table
 
 CLOSED_AFTER = timedelta(minutes=5)
@@ -27,7 +27,7 @@ class MetricsReader:
 
     def read_window(self, scope: Scope, crew: str, now: datetime, minutes: int = 15) -> Window:
         buckets = self.read_buckets(scope, crew, start_window(now, minutes), now)
-        return Window(minutes, sum_counters(buckets.values()))
+        return cut_window(buckets, now, minutes)
 
     def read_closed_minute(
         self, scope: Scope, crew: str, now: datetime

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from quarterdeck.metrics.buckets import Timed
 from quarterdeck.metrics.figures import Figure, MetricState, compute_figures, judge_figure
 from quarterdeck.metrics.percentiles import estimate_percentile, read_histogram
+from quarterdeck.metrics.spending import DayBudget
 from quarterdeck.metrics.window import Window
 from quarterdeck.metrics.workload import Workload
 from quarterdeck.names import format_time
@@ -79,6 +80,7 @@ class CrewDetails(BaseModel):
     throttled: int
     continuations: int
     crashes: int
+    budget: DayBudget | None = None
 
 
 def view_metrics(
@@ -113,7 +115,9 @@ def view_crew(
     return dict(view_metrics(prefix, figures, thresholds, now))
 
 
-def describe_crew(window: Window, workload: Workload) -> CrewDetails:
+def describe_crew(
+    window: Window, workload: Workload, budget: DayBudget | None = None
+) -> CrewDetails:
     counters = window.counters
     prompt, completion = counters.get("prompt_tokens", 0), counters.get("completion_tokens", 0)
     counted = (
@@ -135,6 +139,7 @@ def describe_crew(window: Window, workload: Workload) -> CrewDetails:
         tokens=TokenCounts(prompt=prompt, completion=completion, total=prompt + completion),
         cost_usd=counters.get("cost_nano_usd", 0) / 1e9,
         **{name: counters.get(name, 0) for name in counted},
+        budget=budget,
     )
 
 

@@ -61,6 +61,14 @@ def sum_counters(buckets: Iterable[Mapping[str, int]]) -> dict[str, int]:
     return dict(total)
 
 
+def cut_window(
+    buckets: Mapping[datetime, Mapping[str, int]], now: datetime, minutes: int
+) -> Window:
+    """Of buckets by minute, as many minutes as have ended before `now`, and that of `now`."""
+    first = start_window(now, minutes)
+    return Window(minutes, sum_counters(b for at, b in buckets.items() if first <= at <= now))
+
+
 def start_minute(moment: datetime) -> datetime:
     return moment.astimezone(UTC).replace(second=0, microsecond=0)
 

@@ -8,7 +8,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from typing import NamedTuple
 
+from quarterdeck.abreast import map_abreast
+from quarterdeck.alerts.budgets import note_budget
 from quarterdeck.alerts.evaluation import AlertCheck, Known
 from quarterdeck.alerts.states import RAISED
 from quarterdeck.errors import NotFound
@@ -16,17 +19,27 @@ from quarterdeck.keys import Key, crew_version_key
 from quarterdeck.metrics.emission import describe_emf
 from quarterdeck.metrics.figures import compute_figures
 from quarterdeck.metrics.reading import MetricsReader
-from quarterdeck.metrics.workload import read_workload
 from quarterdeck.observability import Record, logger
 from quarterdeck.scaling.actuation import Scaler
+from quarterdeck.scaling.reading import CrewReading
 from quarterdeck.systems.activity import ActiveSystems, mark_active
 from quarterdeck.systems.configuration import Metric, Threshold
-from quarterdeck.systems.records import System
+from quarterdeck.systems.records import CrewVersion, System
 from quarterdeck.systems.store import SystemStore
 from quarterdeck.systems.thresholds import resolve_thresholds
 
+JUDGED_MINUTES = 15
+
 type Deeds = Counter[str]
-"""How many `systems`, `scaled` crews, `alerts_told`, and parts that have `failed`."""
+"""How many `systems`, `scaled` crews, `alerts_told`, parts that have `failed`, and systems that
+were `left_out` for want of time."""
+
+
+class Turn(NamedTuple):
+    """What was done for one system, and what CloudWatch is to be told of it."""
+
+    deeds: Deeds
+    records: list[Record]
 
 
 class Round:
@@ -40,6 +53,7 @@ class Round:
         alerts: AlertCheck,
         emit: Callable[[Record], None],
         environment: str,
+        at_once: int = 1,
     ) -> None:
         self.systems = systems
         self.active = ActiveSystems(systems.table)
@@ -48,61 +62,96 @@ class Round:
         self.alerts = alerts
         self.emit = emit
         self.environment = environment
-        self._thresholds: dict[Key, Mapping[Metric, Threshold]] = {}
+        self.at_once = at_once
+        self._versions: dict[Key, CrewVersion] = {}
 
     def look(self, now: datetime, left: Callable[[], float]) -> dict[str, int]:
         """What was done; `left`: seconds, after which the rest is left to the next minute."""
-        deeds: Deeds = Counter(systems=0, scaled=0, alerts_told=0, failed=0)
+        total: Deeds = Counter(systems=0, scaled=0, alerts_told=0, failed=0, left_out=0)
         marked = list(self.active.list_marked(now))
         random.shuffle(marked)  # A run that is cut short leaves out others than the last one did.
-        for number, system_id in enumerate(marked):
-            if left() <= 0:
-                logger.warning("The monitor is out of time", left_out=len(marked) - number)
-                break
-            deeds["systems"] += 1
-            with self._guard(deeds, system_id):
-                self._look_at(self.systems.get(system_id), now, deeds)
-        return dict(deeds)
 
-    def _look_at(self, system: System, now: datetime, deeds: Deeds) -> None:
+        def take_turn(system_id: str) -> Turn:
+            if left() <= 0:
+                return Turn(Counter(left_out=1), [])
+            turn = Turn(Counter(systems=1), [])
+            with self._guard(turn.deeds, system_id):
+                self._look_at(self.systems.get(system_id), now, turn)
+            return turn
+
+        for turn in map_abreast(take_turn, marked, self.at_once):
+            total.update(turn.deeds)
+            # Here, in one thread: a line of the log is not written in one piece.
+            for record in turn.records:
+                self.emit(record)
+        if total["left_out"]:
+            logger.warning("The monitor is out of time", left_out=total["left_out"])
+        return dict(total)
+
+    def _look_at(self, system: System, now: datetime, turn: Turn) -> None:
         if not system.current_version or system.state == "deleting":
             return
         known: Known = {}
-        with self._guard(deeds, system.system_id):
+        with self._guard(turn.deeds, system.system_id):
             known = self.alerts.read_alerts(system)
-            deeds["alerts_told"] += self.alerts.settle_conditions(system, known, now)
+            turn.deeds["alerts_told"] += self.alerts.settle_conditions(system, known, now)
+        for name, alert in known.items():
+            if name.metric == "budget" and name.crew in system.crews and alert.state in RAISED:
+                with self._guard(turn.deeds, system.system_id):
+                    self._end_budget_alert(system, name.crew, now)
         unsettled = any(alert.state in RAISED or alert.outbox for alert in known.values())
         for crew in system.crews:
-            with self._guard(deeds, system.system_id):
-                if decision := self.scaler.scale_crew(system, crew):
+            reading = None
+            with self._guard(turn.deeds, system.system_id):
+                reading = self.scaler.read_crew(system, crew)
+            if reading is None:
+                continue
+            with self._guard(turn.deeds, system.system_id):
+                if decision := self.scaler.scale_crew(system, crew, reading):
                     unsettled = True
-                    deeds["scaled"] += decision.action != "hold"
-            with self._guard(deeds, system.system_id):
-                self._judge(system, crew, known, now, deeds)
+                    turn.deeds["scaled"] += decision.action != "hold"
+                    reading.item["capacity"] = decision.capacity
+            with self._guard(turn.deeds, system.system_id):
+                self._judge(system, crew, reading, known, now, turn)
         if unsettled:
             mark_active(self.systems.table, system.system_id, now)
 
-    def _judge(self, system: System, crew: str, known: Known, now: datetime, deeds: Deeds) -> None:
-        window = self.metrics.read_window(system.scope, crew, now)
-        workload = read_workload(self.systems.table, system.scope, crew)
-        if workload is None:
+    def _judge(
+        self,
+        system: System,
+        crew: str,
+        reading: CrewReading,
+        known: Known,
+        now: datetime,
+        turn: Turn,
+    ) -> None:
+        window, workload = reading.find_window(now, JUDGED_MINUTES), reading.workload
+        if window is None:
             return
         minute, counters = self.metrics.read_closed_minute(system.scope, crew, now)
-        for record in describe_emf(
-            self.environment, system.system_id, crew, minute, counters, workload
-        ):
-            self.emit(record)
+        turn.records.extend(
+            describe_emf(self.environment, system.system_id, crew, minute, counters, workload)
+        )
         figures = compute_figures(window, workload.total, workload.capacity)
-        deeds["alerts_told"] += self.alerts.evaluate_crew(
+        turn.deeds["alerts_told"] += self.alerts.evaluate_crew(
             system, crew, self._find_thresholds(system, crew), figures, window, known, now
         )
 
     def _find_thresholds(self, system: System, crew: str) -> Mapping[Metric, Threshold]:
-        """Of the current version, which never change."""
+        version = self._find_version(system, crew)
+        return resolve_thresholds(version) if version else {}
+
+    def _end_budget_alert(self, system: System, crew: str, now: datetime) -> None:
+        """Whoever spends a budget raises its alert; on the next day, nobody may."""
+        if version := self._find_version(system, crew):
+            note_budget(self.alerts.store, system.scope, crew, version.budget, now)
+
+    def _find_version(self, system: System, crew: str) -> CrewVersion | None:
+        """Of the current version, which never changes."""
         key = crew_version_key(system.system_id, system.current_version, crew)
-        if key not in self._thresholds and (found := self.systems.get_crew_version(system, crew)):
-            self._thresholds[key] = resolve_thresholds(found)
-        return self._thresholds.get(key, {})
+        if key not in self._versions and (found := self.systems.get_crew_version(system, crew)):
+            self._versions[key] = found
+        return self._versions.get(key)
 
     @contextmanager
     def _guard(self, deeds: Deeds, system_id: str) -> Iterator[None]:

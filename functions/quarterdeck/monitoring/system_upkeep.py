@@ -1,12 +1,12 @@
 """What the monitor does for systems: sends lost deployments again, finishes deletions, checks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from quarterdeck.alerts.conditions import note_health
 from quarterdeck.alerts.store import AlertStore
 from quarterdeck.errors import NotFound
-from quarterdeck.keys import DeploymentId, find_shard, parse_deployment_key
+from quarterdeck.keys import DeploymentId, LeaseOwner, find_shard
 from quarterdeck.names import format_time
 from quarterdeck.observability import logger
 from quarterdeck.systems.activity import mark_active
@@ -17,7 +17,6 @@ from quarterdeck.systems.rollout import resend_deployment
 from quarterdeck.systems.store import SystemStore
 from quarterdeck.table import ConditionFailed
 from quarterdeck.tasks.queue import DeletionMessage, DeploymentMessage, LifecycleMessage, Queue
-from quarterdeck.tasks.upkeep import list_due
 
 
 class SystemUpkeep:
@@ -35,19 +34,18 @@ class SystemUpkeep:
         self.queue = queue
         self.clock = clock
 
-    def resend_deployments(self) -> int:
+    def resend_deployments(self, due: Iterable[LeaseOwner]) -> int:
         """Those whose message nobody took, or whose deployer is lost; how many."""
         resent = 0
-        for item in list_due(self.systems.table, self.clock()):
-            due = parse_deployment_key(item["pk"], item["sk"])
-            if due is None:
+        for owner in due:
+            if not isinstance(owner, DeploymentId):
                 continue
             try:
-                resent += self._resend(due)
+                resent += self._resend(owner)
             except (ConditionFailed, NotFound):
                 continue
             except Exception:
-                logger.exception("A deployment could not be sent again", **due._asdict())
+                logger.exception("A deployment could not be sent again", **owner._asdict())
         return resent
 
     def _resend(self, due: DeploymentId) -> bool:

@@ -4,14 +4,14 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from quarterdeck.errors import Contention
-from quarterdeck.keys import QUEUE_PREFIX, Key, Scope, crew_version_key
+from quarterdeck.keys import Key, crew_version_key
 from quarterdeck.metrics.reading import MetricsReader
-from quarterdeck.metrics.window import Window
 from quarterdeck.observability import logger
 from quarterdeck.scaling.controller import Decision, decide
 from quarterdeck.scaling.crew import write_decision
 from quarterdeck.scaling.demand import choose_minutes, observe
-from quarterdeck.scaling.memory import Memory, read_memory
+from quarterdeck.scaling.memory import read_memory
+from quarterdeck.scaling.reading import CrewReading, read_crew
 from quarterdeck.systems.records import ScalingPolicy, System
 from quarterdeck.systems.store import SystemStore
 from quarterdeck.table import ConditionFailed
@@ -39,16 +39,18 @@ class Scaler:
         self.clock = clock
         self._policies: dict[Key, ScalingPolicy] = {}
 
-    def scale_crew(self, system: System, crew: str) -> Decision | None:
-        """What was decided and written.
+    def read_crew(self, system: System, crew: str) -> CrewReading | None:
+        return read_crew(self.table, self.metrics, system.scope, crew, self.clock())
+
+    def scale_crew(self, system: System, crew: str, reading: CrewReading) -> Decision | None:
+        """What was decided from the reading, and written.
 
         None for a crew that is not to be scaled (paused, idle, without a policy), and when another
         evaluator is faster, or has just been here.
         """
-        scope, now = system.scope, self.clock()
+        scope, now, item = system.scope, self.clock(), reading.item
         policy = self._find_policy(system, crew)
-        item = self.table.get(scope.crew_key(crew))
-        if policy is None or item is None or item.get("paused"):
+        if policy is None or item.get("paused"):
             return None
         memory = read_memory(item)
         if memory.evaluated_at and now - memory.evaluated_at < SOONEST:
@@ -57,8 +59,8 @@ class Scaler:
             now,
             item["capacity"],
             item["running"],
-            self.table.count(scope.crew_key(crew).pk, QUEUE_PREFIX),
-            self._read_window(scope, crew, now, memory),
+            reading.queued,
+            reading.find_window(now, choose_minutes(memory.service_s)),
         )
         decision = decide(policy, seen, memory)
         if decision.memory.idle and memory.idle:
@@ -73,13 +75,6 @@ class Scaler:
         if decision.action != "hold":
             logger.info("Scaled", crew=crew, capacity=decision.capacity, reasons=decision.reasons)
         return decision
-
-    def _read_window(self, scope: Scope, crew: str, now: datetime, memory: Memory) -> Window | None:
-        try:
-            return self.metrics.read_window(scope, crew, now, choose_minutes(memory.service_s))
-        except Exception:
-            logger.exception("Metrics could not be read", crew=crew)
-            return None
 
     def _find_policy(self, system: System, crew: str) -> ScalingPolicy | None:
         """None for a crew that the current version has dropped."""

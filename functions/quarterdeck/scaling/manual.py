@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from quarterdeck.errors import Conflict, Contention, FieldError, InvalidInput, crew_not_found
+from quarterdeck.idempotency import Once, remember
 from quarterdeck.names import Name
 from quarterdeck.scaling.controller import Decision
 from quarterdeck.scaling.crew import write_decision
@@ -54,6 +55,7 @@ def scale_by_hand(
     request: ScaleRequest,
     by: str,
     clock: Callable[[], datetime],
+    once: Once | None = None,
 ) -> Decision:
     """What was written. InvalidInput without such a crew; Conflict out of its bounds."""
     check_request(request)
@@ -69,7 +71,11 @@ def scale_by_hand(
             raise Conflict(f"crew '{crew}' has no capacity: deploy the version again")
         decision = decide_by_hand(request, version.policy, item, clock())
         try:
-            systems.table.write(*write_decision(system.scope, crew, item, decision, by))
+            made = {"previous_capacity": decision.previous, "capacity": decision.capacity}
+            systems.table.write(
+                *write_decision(system.scope, crew, item, decision, by),
+                *remember(once, made, decision.at),
+            )
         except ConditionFailed:
             continue
         return decision

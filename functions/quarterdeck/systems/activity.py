@@ -32,7 +32,8 @@ def mark_active(table: Table, system_id: str, now: datetime) -> None:
         return
     expires = int((slot + KEPT).timestamp())
     table.write(Put(activity_key(slot, system_id), {"expires_at": expires}))
-    marked -= {mark for mark in marked if mark[1] < slot}
+    # A tuple first: other threads mark meanwhile.
+    marked -= {mark for mark in tuple(marked) if mark[1] < slot}
     marked.add((system_id, slot))
 
 

@@ -123,7 +123,7 @@ class Rollout:
     def find_retired(self) -> list[str]:
         """The crews that the version drops and that have tasks still."""
         dropped = list_dropped(self.system, self.configuration)
-        return [name for name in dropped if self.systems.has_tasks(self.system, name)]
+        return [name for name in dropped if any(self.systems.find_live(self.system, name))]
 
     def _read_crews(self) -> dict[str, CrewState]:
         scope, crews = self.system.scope, self.configuration.crews

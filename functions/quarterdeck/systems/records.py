@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 from quarterdeck.errors import FieldError
 from quarterdeck.keys import Scope
-from quarterdeck.systems.configuration import Metric, Threshold
+from quarterdeck.systems.configuration import Budget, Metric, Threshold
 
 FIRST = 1
 """Of versions, deployments and generations."""
@@ -130,6 +130,7 @@ class CrewVersion(Record):
     policy: ScalingPolicy
     thresholds: dict[Metric, Threshold] = {}
     """The system's own, of all its crews."""
+    budget: Budget = Budget()
 
 
 class BackupPlan(Record):

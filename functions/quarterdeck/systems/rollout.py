@@ -140,6 +140,7 @@ def describe_crew(configuration: SystemConfiguration, crew: Crew) -> CrewVersion
         placeholders=tuple(crew.placeholders),
         policy=ScalingPolicy(**policy),
         thresholds=configuration.thresholds,
+        budget=crew.budget,
     )
 
 

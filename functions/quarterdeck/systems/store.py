@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import NamedTuple
 
 from quarterdeck.blobs import BlobStore
 from quarterdeck.errors import (
@@ -11,6 +12,7 @@ from quarterdeck.errors import (
     NotFound,
     system_not_found,
 )
+from quarterdeck.idempotency import Once, remember
 from quarterdeck.keys import (
     ACTIVE_SYSTEMS,
     EVERY_ACTIVE,
@@ -40,12 +42,25 @@ from quarterdeck.systems.rollout import begin_first, begin_next, fail_deployment
 from quarterdeck.table import ConditionFailed, Item, Page, Table
 
 
+class LiveTasks(NamedTuple):
+    """Whether a crew has tasks with a slot, and tasks without one."""
+
+    running: bool
+    waiting: bool
+
+
 class SystemStore:
     def __init__(self, table: Table, blobs: BlobStore) -> None:
         self.table = table
         self.blobs = blobs
 
-    def create(self, system_id: str, configuration: SystemConfiguration, now: datetime) -> System:
+    def create(
+        self,
+        system_id: str,
+        configuration: SystemConfiguration,
+        now: datetime,
+        once: Once | None = None,
+    ) -> System:
         """A system in state `deploying` with its first version; Conflict if the name is taken."""
         started = format_time(now)
         system = System(
@@ -62,7 +77,9 @@ class SystemStore:
         )
         document = self._store_configuration(system_id, FIRST, configuration)
         try:
-            self.table.write(*begin_first(system, document, now))
+            self.table.write(
+                *begin_first(system, document, now), *remember(once, {"system_id": system_id}, now)
+            )
         except ConditionFailed:
             raise name_taken(system.name) from None
         return system
@@ -80,7 +97,9 @@ class SystemStore:
         document = self._store_configuration(system.system_id, deployment.version, configuration)
         return self._begin(system, deployment, document, now)
 
-    def begin_rollback(self, system: System, version: int | None, now: datetime) -> Deployment:
+    def begin_rollback(
+        self, system: System, version: int | None, now: datetime, once: Once | None = None
+    ) -> Deployment:
         """The deployment of an earlier version's configuration, as a new version.
 
         Without `version`, of the last one before the current that was ever current.
@@ -89,7 +108,7 @@ class SystemStore:
         old = self._choose_version(system, version)
         deployment = make_deployment(system.latest_deployment + 1, now, of_version=old)
         document = self._get_version(system.system_id, old)["document"]
-        return self._begin(system, deployment, document, now)
+        return self._begin(system, deployment, document, now, once)
 
     def require_free_name(self, name: str) -> None:
         if self.table.get(name_key(name)) is not None:
@@ -106,10 +125,18 @@ class SystemStore:
         self.table.write(*fail_deployment(self.get(system_id), deployment, (), [reason], now))
 
     def _begin(
-        self, system: System, deployment: Deployment, document: Item, now: datetime
+        self,
+        system: System,
+        deployment: Deployment,
+        document: Item,
+        now: datetime,
+        once: Once | None = None,
     ) -> Deployment:
+        made = {"number": deployment.number}
         try:
-            self.table.write(*begin_next(system, deployment, document, now))
+            self.table.write(
+                *begin_next(system, deployment, document, now), *remember(once, made, now)
+            )
         except ConditionFailed:
             raise Conflict("the system has changed meanwhile: read it again") from None
         return deployment
@@ -228,16 +255,17 @@ class SystemStore:
         running: int = item["running"]
         return waiting + running
 
-    def has_tasks(self, system: System, crew: str) -> bool:
-        """Whether `count_live` would find any."""
+    def find_live(self, system: System, crew: str) -> LiveTasks:
+        """Whether `count_live` would find any, and of which kind."""
         key = system.scope.crew_key(crew)
         item = self.table.get(key)
-        if item is None or item["running"]:
-            return item is not None
-        return any(
+        if item is None:
+            return LiveTasks(running=False, waiting=False)
+        waiting = any(
             next(self.table.query(key.pk, prefix, limit=1), None) is not None
             for prefix in (QUEUE_PREFIX, LATER_PREFIX)
         )
+        return LiveTasks(item["running"] > 0, waiting)
 
 
 def refuse_while_deploying(system: System) -> None:

@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from quarterdeck.blobs import BlobStore
 from quarterdeck.errors import Conflict, FieldError, InvalidInput, QueueFull, crew_not_found
+from quarterdeck.idempotency import Once, remember
 from quarterdeck.keys import QUEUE_PREFIX
 from quarterdeck.names import Name, format_time, generate_id
 from quarterdeck.systems.activity import mark_active
@@ -53,9 +54,17 @@ class TaskRequest(BaseModel):
 
 
 def accept_task(
-    table: Table, blobs: BlobStore, system: System, request: TaskRequest, now: datetime
+    table: Table,
+    blobs: BlobStore,
+    system: System,
+    request: TaskRequest,
+    now: datetime,
+    once: Once | None = None,
 ) -> TaskState:
-    """A queued task; an error if the system, the crew or the inputs do not allow it."""
+    """A queued task; an error if the system, the crew or the inputs do not allow it.
+
+    With `once`, ConditionFailed if the same request has made one.
+    """
     spec = TaskSpec(
         description=request.description,
         inputs=request.inputs,
@@ -64,15 +73,20 @@ def accept_task(
     )
     check_system(system)
     check_crew(table, blobs, system, request)
-    return enqueue_task(table, blobs, system, spec, request.crew_name, request.priority, now)
+    return enqueue_task(table, blobs, system, spec, request.crew_name, request.priority, now, once)
 
 
 def retry_task(
-    table: Table, blobs: BlobStore, system: System, task_id: str, now: datetime
+    table: Table,
+    blobs: BlobStore,
+    system: System,
+    task_id: str,
+    now: datetime,
+    once: Once | None = None,
 ) -> TaskState:
     """A new task of the same request, on the current version, which reads the old journal.
 
-    Conflict for a task that lives or has succeeded.
+    Conflict for a task that lives or has succeeded. `once` as above.
     """
     tasks = TaskStore(table, blobs)
     state = tasks.get_state(system.scope, task_id)
@@ -89,7 +103,7 @@ def retry_task(
     check_system(system)
     check_crew(table, blobs, system, request)
     spec = old.model_copy(update={"retries": (*old.retries, task_id)})
-    return enqueue_task(table, blobs, system, spec, state.crew_name, state.priority, now)
+    return enqueue_task(table, blobs, system, spec, state.crew_name, state.priority, now, once)
 
 
 def enqueue_task(
@@ -100,6 +114,7 @@ def enqueue_task(
     crew: str,
     priority: Priority,
     now: datetime,
+    once: Once | None,
 ) -> TaskState:
     state = TaskState(
         task_id=generate_id(),
@@ -116,7 +131,10 @@ def enqueue_task(
         f"{system.scope.blob_prefix}/{state.task_id}/spec.json", spec.model_dump_json()
     )
     mark_active(table, system.system_id, now)
-    table.write(*submit_task(system.scope, state, {"document": document}, now))
+    table.write(
+        *submit_task(system.scope, state, {"document": document}, now),
+        *remember(once, {"task_id": state.task_id}, now),
+    )
     return state
 
 

@@ -1,28 +1,23 @@
 """What the monitor does each minute for tasks: reaps, sends again, and admits."""
 
+import math
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Literal
 
+from quarterdeck.abreast import map_abreast
 from quarterdeck.blobs import BlobStore
 from quarterdeck.errors import NotFound
-from quarterdeck.keys import (
-    LEASE_SHARDS,
-    LEASES,
-    Scope,
-    lease_shard,
-    parse_deployment_key,
-    parse_task_key,
-)
+from quarterdeck.keys import LeaseOwner, Scope, TaskKey
 from quarterdeck.names import format_time
 from quarterdeck.observability import count_event, logger
 from quarterdeck.systems.activity import ActiveSystems, mark_active
-from quarterdeck.systems.records import System
 from quarterdeck.systems.store import SystemStore
-from quarterdeck.table import ConditionFailed, Item, Table
+from quarterdeck.table import ConditionFailed, Table
 from quarterdeck.tasks.admission import admit_tasks, send_task
 from quarterdeck.tasks.attempt import admit_for
+from quarterdeck.tasks.budgets import settle_left
 from quarterdeck.tasks.ending import CANCELLED, store_outcome
 from quarterdeck.tasks.outcome import Outcome, TaskError
 from quarterdeck.tasks.queue import Queue, WorkMessage
@@ -36,8 +31,6 @@ from quarterdeck.tasks.transitions import (
     resend_task,
 )
 
-PAGE = 100
-
 Deed = Literal["resent", "reaped"]
 
 
@@ -50,28 +43,29 @@ class Upkeep:
         blobs: BlobStore,
         queue: Queue[WorkMessage],
         clock: Callable[[], datetime],
+        at_once: int = 1,
     ) -> None:
         self.table = table
         self.blobs = blobs
         self.queue = queue
         self.clock = clock
+        self.at_once = at_once
         self.systems = SystemStore(table, blobs)
         self.active = ActiveSystems(table)
         self.tasks = TaskStore(table, blobs)
 
-    def settle_due(self) -> dict[str, int]:
+    def settle_due(self, due: Iterable[LeaseOwner]) -> dict[str, int]:
         """Sends what nobody claimed again, and takes the tasks of lost workers from them."""
         deeds = {"resent": 0, "reaped": 0}
-        for item in list_due(self.table, self.clock()):
-            if parse_deployment_key(item["pk"], item["sk"]):
+        for owner in due:
+            if not isinstance(owner, TaskKey):
                 continue
-            scope, task_id = parse_task_key(item["pk"])
             try:
-                deed = self._settle(scope, task_id)
+                deed = self._settle(*owner)
             except (ConditionFailed, NotFound):
                 continue
             except Exception:
-                logger.exception("A due task could not be settled", task_id=task_id)
+                logger.exception("A due task could not be settled", task_id=owner.task_id)
                 continue
             if deed:
                 deeds[deed] += 1
@@ -103,40 +97,42 @@ class Upkeep:
             return
         document = store_outcome(self.blobs, scope, state, outcome)
         self.table.write(*bury_task(scope, state, outcome, document, self.clock()))
+        settle_left(self.table, scope, state.crew_name, state.task_id)
 
-    def admit_everywhere(self) -> int:
-        """Admits for each crew of the marked systems; one that fails keeps no other from it."""
-        admitted = 0
+    def admit_everywhere(self, left: Callable[[], float] = lambda: math.inf) -> int:
+        """Admits for each crew of the marked systems; one that fails keeps no other from it.
+
+        `left`: seconds, after which the rest is left to the next minute.
+        """
         now = self.clock()
         active = list(self.active.list_marked(now))
         random.shuffle(active)  # A run that is cut short leaves out others than the last one did.
-        for system_id in active:
-            try:
-                admitted += self._admit(self.systems.get(system_id))
-            except NotFound:
-                continue
-            except Exception:
-                logger.exception("Admission failed", system_id=system_id)
+
+        def take_turn(system_id: str) -> int:
+            return self._admit(system_id) if left() > 0 else 0
+
+        admitted = sum(map_abreast(take_turn, active, self.at_once))
         self.active.note_look(now)
         return admitted
 
-    def _admit(self, system: System) -> int:
+    def _admit(self, system_id: str) -> int:
         """A crew with tasks marks its system, which is so looked at until they have ended."""
         admitted, busy = 0, False
-        for crew in (*system.crews, *system.retired):
-            tasks = admit_tasks(self.table, self.queue, system.scope, crew, self.clock)
-            admitted += len(tasks)
-            busy = busy or self.systems.has_tasks(system, crew)
-        if busy:
-            mark_active(self.table, system.system_id, self.clock())
+        try:
+            system = self.systems.get(system_id)
+            for crew in (*system.crews, *system.retired):
+                live = self.systems.find_live(system, crew)
+                busy = busy or any(live)
+                if live.waiting:
+                    tasks = admit_tasks(self.table, self.queue, system.scope, crew, self.clock)
+                    admitted += len(tasks)
+            if busy:
+                mark_active(self.table, system_id, self.clock())
+        except NotFound:
+            logger.debug("The system is gone", system_id=system_id)
+        except Exception:
+            logger.exception("Admission failed", system_id=system_id)
         return admitted
-
-
-def list_due(table: Table, now: datetime) -> Iterator[Item]:
-    """The keys of tasks and deployments whose lease has run out, as the index knows it."""
-    for shard in range(LEASE_SHARDS):
-        page = table.query_index(LEASES, lease_shard(shard), below=format_time(now), limit=PAGE)
-        yield from page.items
 
 
 def judge_lost(state: TaskState, calls: int) -> Outcome | None:

@@ -27,19 +27,31 @@ def answer(body: Body) -> Message:
     return {"role": "assistant", "content": f"Thought: I know.\nFinal Answer: Did {step}."}
 
 
-def deploy(services: Services, url: str) -> System:
+def make_crew(url: str) -> dict[str, Any]:
+    """Of one agent that has STEPS to do."""
     llm = {"model": "openai/local", "base_url": url}
     tasks = [{"name": s, "description": f"Do {s}: {{description}}", "agent": "A"} for s in STEPS]
-    crew = systems.crew(agents=[systems.agent("A", llm=llm)], tasks=tasks)
-    return systems.deploy(services.systems, systems.system(crews=[crew]))
+    return systems.crew(agents=[systems.agent("A", llm=llm)], tasks=tasks)
+
+
+def deploy(services: Services, crew: dict[str, Any], name: str = "desk") -> System:
+    return systems.deploy(services.systems, systems.system(name, crews=[crew]))
 
 
 class Site:
     """One system on moto, and a worker that takes its messages one after the other."""
 
-    def __init__(self, services: Services, url: str, **change: Any) -> None:
+    def __init__(
+        self,
+        services: Services,
+        url: str,
+        *,
+        crew: dict[str, Any] | None = None,
+        name: str = "desk",
+        **change: Any,
+    ) -> None:
         self.services = services
-        self.system = deploy(services, url)
+        self.system = deploy(services, crew or make_crew(url), name)
         self.worker = Worker(
             table=services.table,
             blobs=services.blobs,

@@ -5,8 +5,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from quarterdeck.alerts.budgets import note_budget
 from quarterdeck.alerts.store import AlertStore
+from quarterdeck.names import parse_time
+from quarterdeck.systems.configuration import Budget
 from quarterdeck.table import Update
+from quarterdeck.tasks.budgets import Amount, TaskBudget, read_limits
 from tests.monitor_site import Site
 
 if TYPE_CHECKING:
@@ -92,6 +96,21 @@ def test_an_alert_keeps_its_system_looked_at_until_it_is_over(site: Site) -> Non
     assert {a.state for name, a in alert.items() if name.metric == "error_rate"} == {
         "insufficient_data"
     }
+
+
+def test_the_alert_of_a_budget_ends_with_its_day(site: Site) -> None:
+    budget = {"tokens_per_day": 100}
+    system = site.deploy(budget=budget)
+    store = AlertStore(site.table)
+    task = TaskBudget(site.table, system.scope, "research", "task", read_limits(Budget(**budget)))
+    task.settle(task.hold(Amount(90, 0), site.now), Amount(90, 0))
+    note_budget(store, system.scope, "research", Budget(**budget), site.now)
+    site.work(system, arrivals=1)
+    for _ in range(12 * 60 + 2):
+        site.look()
+    told = [(a.metric, a.state) for a in site.wire.sent]
+    assert told == [("budget", "warning"), ("budget", "ok")]
+    assert parse_time(site.wire.sent[-1].since).day == NOON.day + 1
 
 
 def test_a_system_that_fails_keeps_no_other_from_its_turn(site: Site) -> None:

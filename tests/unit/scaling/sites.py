@@ -69,8 +69,10 @@ class Site:
         for _ in range(tasks):
             accept_task(self.table, self.store.blobs, self.system, request, self.now)
 
-    def scale(self) -> Decision | None:
-        return self.scaler.scale_crew(self.system, CREW)
+    def scale(self, scaler: Scaler | None = None, crew: str = CREW) -> Decision | None:
+        scaler = scaler or self.scaler
+        reading = scaler.read_crew(self.system, crew)
+        return scaler.scale_crew(self.system, crew, reading) if reading else None
 
     def scale_by_hand(self, **request: Any) -> Decision:
         asked = ScaleRequest(crew_name=CREW, **request)

@@ -81,7 +81,7 @@ def test_why_nothing_was_done_is_kept_too(site: Site) -> None:
 def test_metrics_that_cannot_be_read_hold_the_capacity(site: Site) -> None:
     site.submit(3)
     site.count(**BUSY)
-    with patch.object(MetricsReader, "read_window", side_effect=RuntimeError):
+    with patch.object(MetricsReader, "read_buckets", side_effect=RuntimeError):
         site.scale()
     assert site.list_decisions()[0].reasons == ["metrics are missing: what arrived"]
     assert site.read_crew()["capacity"] == 1
@@ -135,7 +135,7 @@ def test_throttling_takes_slots() -> None:
 
 def test_neither_a_paused_crew_nor_a_dropped_one_is_scaled(site: Site) -> None:
     site.submit(3)
-    assert site.scaler.scale_crew(site.system, "nobody") is None
+    assert site.scale(crew="nobody") is None
     pause_system(site.store, site.system, site.now)
     assert site.scale() is None
     assert site.list_decisions() == []

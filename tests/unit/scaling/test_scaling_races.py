@@ -87,7 +87,7 @@ def test_of_evaluators_at_one_time_one_decides(order: list[int], ahead: list[flo
     made: list[object] = []
 
     def evaluate(ahead_s: float) -> None:
-        made.append(site.open_scaler(ahead_s).scale_crew(site.system, CREW))
+        made.append(site.scale(site.open_scaler(ahead_s)))
 
     Turns(site, [partial(evaluate, seconds) for seconds in ahead]).play(order)
     assert len(commits) == sum(decision is not None for decision in made) == 1
@@ -107,7 +107,7 @@ def test_each_decision_begins_where_the_last_one_ended(order: list[int], asked: 
         at = site.now + timedelta(seconds=second)
         scale_by_hand(site.store, site.system, request, "key-1", lambda: at)
 
-    evaluators = [partial(site.open_scaler(n).scale_crew, site.system, CREW) for n in range(2)]
+    evaluators = [partial(site.scale, site.open_scaler(n)) for n in range(2)]
     operators = [partial(set_capacity, n, second) for second, n in enumerate(asked, 2)]
     Turns(site, [*evaluators, *operators]).play(order)
     capacities = [1, *(commit["capacity"] for commit in commits)]

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, TypeAdapter, WrapValidator, model_validator
+from pydantic import Field, TypeAdapter, WrapValidator, model_validator
 from pydantic_core import PydanticCustomError
 
 from quarterdeck.names import Name
@@ -18,26 +18,24 @@ MAX_INPUTS = 100
 ROLE: TypeAdapter[str] = TypeAdapter(Line)
 
 
-def refuse_budget(value: Any) -> Any:
-    if value is not None:
-        raise PydanticCustomError("budget", "budgets are not enforced yet: leave it null")
-    return value
+MOST_TOKENS = 10**15
+MOST_USD = 10**9
 
-
-Unlimited = Annotated[None, BeforeValidator(refuse_budget)]
+Tokens = Annotated[Whole, Field(ge=1, le=MOST_TOKENS)]
+Usd = Annotated[Share, Field(ge=0.000001, le=MOST_USD)]
 
 
 class Budget(Configuration):
-    """Not enforced yet: each must be null."""
+    """What the crew's models may use; null: not limited. A task that would exceed it is stopped."""
 
-    tokens_per_task: Unlimited = None
-    """Not yet."""
-    usd_per_task: Unlimited = None
-    """Not yet."""
-    tokens_per_day: Unlimited = None
-    """Not yet."""
-    usd_per_day: Unlimited = None
-    """Not yet."""
+    tokens_per_task: Tokens | None = None
+    """Of prompts and answers; a retry begins anew."""
+    usd_per_task: Usd | None = None
+    """By list prices; models without one cost nothing here, and are counted as `unpriced`."""
+    tokens_per_day: Tokens | None = None
+    """Of all tasks of the crew in a UTC day."""
+    usd_per_day: Usd | None = None
+    """As above. At 80 % of a day's budget an alert warns."""
 
 
 def read_manager(value: Any, _: Any) -> Agent | str | None:
