@@ -23,7 +23,7 @@ from quarterdeck.backups.archive.layout import (
     parse_manifest_key,
 )
 from quarterdeck.backups.archive.manifest import ChunkRef, Manifest
-from quarterdeck.backups.archive.objects import ArchiveObjects
+from quarterdeck.backups.archive.objects import ArchiveObjects, load_object
 from quarterdeck.backups.archive.records import Record, RecordInvalid, decode_record
 from quarterdeck.backups.archive.sealing import Seal, make_seal
 
@@ -56,8 +56,6 @@ class Archive:
 
     def _load_lines(self, chunk: ChunkRef) -> bytes:
         sealed = load_object(self.objects, self.name, chunk.name, chunk.stored_bytes)
-        if len(sealed) != chunk.stored_bytes:
-            raise ArchiveDamaged(chunk.name, f"it is not {chunk.stored_bytes} bytes long")
         if hashlib.sha256(sealed).hexdigest() != chunk.sha256:
             raise ArchiveDamaged(chunk.name, "its SHA-256 is not the manifest's")
         plain = unpack(chunk.name, self.seal.open(chunk.name, sealed), chunk.plain_bytes)
@@ -99,13 +97,6 @@ def read_manifest(name: ArchiveName, seal: Seal, sealed: bytes) -> Manifest:
     if (manifest.system_id, manifest.backup_id, manifest.encryption) != (*name, seal.encryption):
         raise ArchiveDamaged(MANIFEST, "it is another archive's")
     return manifest
-
-
-def load_object(objects: ArchiveObjects, archive: ArchiveName, name: str, limit: int) -> bytes:
-    content = objects.get(archive.locate(name), limit)
-    if content is None:
-        raise ArchiveDamaged(name, "it is missing")
-    return content
 
 
 def unpack(name: str, content: bytes, limit: int) -> bytes:
