@@ -1,6 +1,9 @@
 """What goes into an archive comes out of it, in any number of turns."""
 
 import random
+import tracemalloc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import chain
 from typing import Any
 
@@ -10,7 +13,7 @@ from hypothesis import strategies as st
 
 from quarterdeck.backups.archive.compression import NotCompressed, compress, decompress
 from quarterdeck.backups.archive.head import Encryption
-from quarterdeck.backups.archive.layout import CHUNK_BYTES, PARTS, ArchiveName
+from quarterdeck.backups.archive.layout import CHUNK_BYTES, MIB, PARTS, ArchiveName
 from quarterdeck.backups.archive.manifest import ChunkRef
 from quarterdeck.backups.archive.objects import ArchiveObjects, ObjectExists
 from quarterdeck.backups.archive.reader import list_archives, open_archive
@@ -21,7 +24,7 @@ from quarterdeck.backups.archive.records import (
     encode_record,
 )
 from quarterdeck.backups.archive.writer import ArchiveWriter, begin_archive
-from tests.archive_site import SOURCE, STARTED_AT, ArchiveSite, make_records
+from tests.archive_site import SOURCE, STARTED_AT, ArchiveSite, MemoryObjects, make_records
 
 NAME = ArchiveName("desk", "b1")
 PART = PARTS[2]
@@ -63,6 +66,7 @@ def test_a_chunk_takes_records_until_it_is_full(site: ArchiveSite) -> None:
     records = make_records(PART, 200, random.Random(7).randbytes(60_000).hex())
     refs = write_all(writer, records)
 
+    assert len(refs) == 3
     assert sum(ref.records for ref in refs) == 200
     assert all(CHUNK_BYTES <= ref.plain_bytes < CHUNK_BYTES * 1.1 for ref in refs[:-1])
     assert [ref.name for ref in refs] == [
@@ -223,3 +227,30 @@ def test_nothing_decompresses_beyond_its_bound() -> None:
         decompress(packed + packed, 10_000_000)
     with pytest.raises(NotCompressed, match="does not decompress"):
         decompress(packed[:-1] + bytes([packed[-1] ^ 1]), 10_000_000)
+
+
+def test_memory_does_not_grow_with_the_archive(archive_account: ArchiveSite) -> None:
+    text = random.Random(7).randbytes(30_000).hex()  # it repeats, so that little is kept
+    peaks: list[tuple[int, int]] = []
+    with trace_memory():
+        for chunks in (2, 10):
+            site = ArchiveSite(MemoryObjects(), archive_account.keys)
+            writer = begin_archive(site.objects, site.keys, NAME, epoch=1)
+            tracemalloc.reset_peak()
+            refs = write_all(writer, make_records(PART, chunks * CHUNK_BYTES // 60_000, text))
+            writer.write_manifest(refs, SOURCE, STARTED_AT)
+            writing = tracemalloc.get_traced_memory()[1]
+            tracemalloc.reset_peak()
+            assert sum(1 for _ in site.open(NAME).read_part(PART)) == sum(r.records for r in refs)
+            peaks.append((writing, tracemalloc.get_traced_memory()[1]))
+
+    (_, few_read), (many_written, many_read) = peaks
+    assert many_written < 16 * MIB
+    assert many_read < 1.1 * few_read < 32 * MIB
+
+
+@contextmanager
+def trace_memory() -> Iterator[None]:
+    tracemalloc.start()
+    yield
+    tracemalloc.stop()

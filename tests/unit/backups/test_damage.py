@@ -1,18 +1,20 @@
 """Damage to an archive is found and named before anything of what is damaged is visible."""
 
+import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
-from quarterdeck.backups.archive.compression import compress
+from quarterdeck.backups.archive.compression import compress, decompress
 from quarterdeck.backups.archive.damage import ArchiveDamaged
-from quarterdeck.backups.archive.head import ArchiveKeys, Opened
+from quarterdeck.backups.archive.head import ArchiveKeys, Opened, unwrap_text
 from quarterdeck.backups.archive.layout import HEAD, MANIFEST, ArchiveName, Part
+from quarterdeck.backups.archive.manifest import ChunkRef
 from quarterdeck.backups.archive.reader import open_archive
 from quarterdeck.backups.archive.records import Record
 from quarterdeck.backups.archive.sealing import make_seal
@@ -188,3 +190,99 @@ def test_a_manifest_is_the_one_that_the_backup_recorded(site: ArchiveSite) -> No
     assert open_archive(site.objects, site.keys, name, digest)
     with pytest.raises(ArchiveDamaged, match="manifest: its SHA-256 is not what the backup"):
         open_archive(site.objects, site.keys, name, "0" * 64)
+
+
+type Change = Callable[[bytes, ChunkRef], tuple[bytes, ChunkRef]]
+
+
+def change_ref(**update: object) -> Change:
+    return lambda plain, chunk: (plain, chunk.model_copy(update=update))
+
+
+def change_lines(old: bytes, new: bytes) -> Change:
+    """The manifest says of it what is true."""
+
+    def change(plain: bytes, chunk: ChunkRef) -> tuple[bytes, ChunkRef]:
+        changed = plain.replace(old, new)
+        return changed, chunk.model_copy(update={"plain_bytes": len(changed)})
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [
+        (change_ref(sha256="0" * 64), "SHA-256"),
+        (change_ref(records=3), "does not have 3 lines"),
+        (change_ref(plain_bytes=100_000), "does not decompress to 100000 bytes"),
+        (change_ref(plain_bytes=10), "more than 10 bytes"),
+        (change_lines(b'"END"', b"1"), "pk and sk"),
+        (change_lines(b'"task_histories"', b'"system_metrics"'), "another part"),
+        (change_lines(b'1"}}}\n', b'"1"}}}'), "does not have 2 lines"),
+    ],
+)
+def test_what_was_written_wrongly_is_found_though_it_is_authentic(
+    desk: Desk, change: Change, rule: str
+) -> None:
+    opened = desk.keys.open(DESK, desk.load(DESK.locate(HEAD)))
+    seal = make_seal(DESK, opened)
+    archive = desk.open(DESK)
+    chunk = archive.manifest.chunks[0]
+    sealed = desk.load(DESK.locate(FIRST))
+    plain, wrong = change(decompress(seal.open(FIRST, sealed), 10_000), chunk)
+    sealed = seal.close(FIRST, compress(plain))
+    desk.replace(DESK.locate(FIRST), sealed)
+    if wrong.sha256 == chunk.sha256:
+        wrong = wrong.model_copy(update={"sha256": hashlib.sha256(sealed).hexdigest()})
+
+    with pytest.raises(ArchiveDamaged, match=rule) as damage:
+        archive.read_chunk(wrong)
+    assert damage.value.chunk == FIRST
+
+
+@pytest.mark.parametrize(
+    ("update", "rule"),
+    [
+        ({"version": 2}, "version 2"),
+        ({"format": "other"}, "it is other version 1"),
+        ({"system_id": "other"}, "another archive's"),
+        ({"backup_id": "b9"}, "another archive's"),
+        ({"chunks": []}, "parts are not the sums of chunks"),
+        ({"started_at": None}, "started_at: Input should be a valid string"),
+    ],
+)
+def test_a_manifest_that_was_written_wrongly_is_found(
+    desk: Desk, update: dict[str, object], rule: str
+) -> None:
+    seal = make_seal(DESK, desk.keys.open(DESK, desk.load(DESK.locate(HEAD))))
+    content = json.loads(desk.open(DESK).manifest.model_dump_json()) | update
+    desk.replace(
+        DESK.locate(MANIFEST), seal.close(MANIFEST, compress(json.dumps(content).encode()))
+    )
+    [(name, found)] = find_damage(desk)
+    assert name == MANIFEST
+    assert rule in found
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "rule"),
+    [
+        (b":key/", b":key/0", "it names another KMS key"),
+        (b'","', b'", "', "not spelled as it is written"),
+        (b'"}', b'=="}', "wrapped_key is not base64"),
+        (b'"encryption"', b'"more":1,"encryption"', "more: Extra inputs"),
+        (b"{", b"", "Invalid JSON"),
+    ],
+)
+def test_a_head_that_was_changed_is_refused(desk: Desk, old: bytes, new: bytes, rule: str) -> None:
+    key = DESK.locate(HEAD)
+    desk.replace(key, desk.load(key).replace(old, new))
+    [(name, found)] = find_damage(desk)
+    assert name == HEAD
+    assert rule in found
+
+
+def test_a_bit_of_base64_that_means_nothing_is_refused_too() -> None:
+    assert unwrap_text("QUI=") == b"AB"
+    with pytest.raises(ArchiveDamaged, match="head: wrapped_key"):
+        unwrap_text("QUJ=")
