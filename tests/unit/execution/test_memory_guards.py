@@ -15,7 +15,7 @@ NO_TABLE = f"{MEMORY}a_table_that_is_out_of_reach_costs_nothing_but_memory"
 REFUSES = f"{MEMORY}a_model_that_refuses_memory_alone_does_not_fail_the_task"
 LEFT_ALONE = f"{MEMORY}memory_is_left_alone_after_calls_in_a_row_that_failed"
 NO_SECRET = f"{MEMORY}a_secret_that_is_missing_costs_nothing_but_memory"
-FORGETFUL = f"{MEMORY}an_agent_without_memory_neither_recalls_nor_keeps"
+OFFERED = f"{MEMORY}memory_is_offered_to_those_who_have_it"
 ONCE = f"{MEMORY}embeddings_are_asked_once_and_are_in_the_tasks_usage"
 CUT = f"{MEMORY}a_model_that_draws_too_much_is_cut"
 WORKER = "test_worker_memory.py::test_"
@@ -35,7 +35,7 @@ EDITS = [
     (f"{JOURNALED}:make_call", 'journal.tally.count("memory_faults")', "pass", THROTTLES),
     (f"{JOURNALED}:carry_out", "except Exception as error:", "except KeyError as error:", NO_TABLE),
     ("execution.journaled_calls:wait_out", "not is_memory_at_work()", "True", REFUSES),
-    ("execution.gate:Gate.wait_briefly", "tried >= BRIEF_ATTEMPTS or ", "", REFUSES),
+    ("execution.gate:Gate.wait_briefly", "tried >= BRIEF_ATTEMPTS", "tried >= 1", REFUSES),
     ("execution.crew_memory:choose_statements", "if each != content", "", REFUSES),
     ("execution.crew_memory:choose_statements", "[:MOST_STATEMENTS]", "", CUT),
     ("execution.memory_writes:dump_record", "[:LONGEST_CONTENT]", "", CUT),
@@ -46,7 +46,7 @@ EDITS = [
         "except KeyError as error:",
         NO_SECRET,
     ),
-    ("execution.crews:build_crew", "memory if agent.memory_enabled else None", "memory", FORGETFUL),
+    ("execution.crews:build_crew", "memory if agent.memory_enabled else None", "memory", OFFERED),
     (f"{EMBEDDER}.report", "if watch is not None", "if False", ONCE),
     (f"{EMBEDDER}._ask", "with journal.hold_budget(call):", "if True:", BUDGET),
     ("execution.run:run_crew", "watch.tell_faults()", "pass", TOLD),
