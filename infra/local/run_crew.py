@@ -23,7 +23,7 @@ HELP = """\
 The text of INPUT becomes the one input that the crew's texts ask for ({document}, say) and that
 --set does not give; if they ask for none, it is appended to the description. A secret NAME of a
 model or a tool is read from the environment variable NAME_API_KEY: `secret: openai` from
-OPENAI_API_KEY."""
+OPENAI_API_KEY. What the crew learns it knows until the run is over."""
 
 DESCRIPTION = "Sum up what matters."
 

@@ -67,7 +67,10 @@ def read_prompt(messages: Sequence[Message]) -> Prompt:
     said = [(message["role"], read_content(message)) for message in messages]
     system = next((text for role, text in said if role == "system"), "")
     task = next((text for role, text in said if role == "user"), system)
-    for phrase in ("knowledge_search_query", "task", "task_no_tools", "native_task"):
+    asked, closed = split_phrase("knowledge_search_query")
+    if task.startswith(asked):
+        task = task.removeprefix(asked).removesuffix(closed)
+    for phrase in ("task", "task_no_tools", "native_task"):
         start, end = split_phrase(phrase)
         task = task.strip().removeprefix(start.strip()).removesuffix(end.strip())
     task, _, known = task.partition(KNOWN)

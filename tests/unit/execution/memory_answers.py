@@ -19,7 +19,7 @@ def answer_memory(body: Body) -> Message:
     answers: dict[str, dict[str, Any]] = {
         "QueryAnalysis": {
             "keywords": [], "suggested_scopes": [], "complexity": "simple",
-            "recall_queries": ["salt of the sea", "rivers"], "time_filter": None,
+            "recall_queries": ["rivers carry salt slowly"], "time_filter": None,
         },
         "ExtractedMemories": {
             "memories": [f"Rivers carry salt to the sea, {word}." for word in ("slowly", "always")]

@@ -152,7 +152,7 @@ EDITS = [
     ),
     (f"{CALLS}:find_journal", "None if asking.get() else ", "", WITHIN),
     (f"{CALLS}:ask", "limit_request(asked.llm, journal.gate.time_left())", "pass", CUT_IN_TIME),
-    (f"{CALLS}:ask", "not journal.gate.wait_out(error)", "True", WAITED_OUT),
+    (f"{CALLS}:ask", "not wait_out(journal, error, tried)", "True", WAITED_OUT),
     (
         f"{CALLS}:ask_async",
         "limit_request(asked.llm, journal.gate.time_left())",
@@ -161,7 +161,7 @@ EDITS = [
     ),
     (
         f"{CALLS}:ask_async",
-        "not await asyncio.to_thread(journal.gate.wait_out, error)",
+        "not await asyncio.to_thread(wait_out, journal, error, tried)",
         "True",
         WAITED_OUT,
     ),

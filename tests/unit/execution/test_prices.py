@@ -6,7 +6,7 @@ import pytest
 
 from quarterdeck.execution.llms import build_llm
 from quarterdeck.execution.prices import FREE, count_usage, find_price, load_prices
-from quarterdeck.systems.configuration import Llm
+from quarterdeck.systems.configuration import Embedder, Llm
 from quarterdeck.tasks.outcome import Usage
 
 PROVIDERS = {"openai", "anthropic", "bedrock"}
@@ -15,8 +15,13 @@ PROVIDERS = {"openai", "anthropic", "bedrock"}
 def test_every_price_is_of_a_provider_that_a_configuration_can_name() -> None:
     for model, price in load_prices().items():
         assert model.partition("/")[0] in PROVIDERS
-        assert Llm(model=model, secret=None if model.startswith("bedrock") else "key")
-        assert 0 < price.cached < price.prompt < price.completion
+        secret = None if model.startswith("bedrock") else "key"
+        if price.completion:
+            assert Llm(model=model, secret=secret)
+            assert 0 < price.cached < price.prompt < price.completion
+        else:
+            assert Embedder(model=model, secret=secret)
+            assert price.cached == price.prompt > 0
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,17 @@ from http import HTTPStatus
 from typing import Any
 
 from quarterdeck.http.services import Services
-from quarterdeck.keys import EVENT_PREFIX
+from quarterdeck.keys import EVENT_PREFIX, budget_key
 from quarterdeck.metrics.reading import MetricsReader
 from quarterdeck.names import read_clock
-from tests.openai_server import Body, Message, OpenAIServer
+from tests.openai_server import (
+    COMPLETION_TOKENS,
+    EMBEDDING_TOKENS,
+    PROMPT_TOKENS,
+    Body,
+    Message,
+    OpenAIServer,
+)
 from tests.unit.execution.memory_answers import answer_memory
 from tests.unit.execution.sites import STEPS, Site, answer, make_crew
 
@@ -64,3 +71,31 @@ def test_a_worker_keeps_what_it_has_read_of_a_memory(services: Services) -> None
     store = site.worker.memories.open(site.system.scope, "research")
     assert store.held == store.count() > 0
     assert "memory_faults" not in count(site)
+
+
+def test_what_memory_asks_is_in_the_crews_budget(services: Services) -> None:
+    with OpenAIServer(answer_all) as server:
+        embedder = {"model": "openai/small", "base_url": server.url}
+        crew = make_crew(server.url, {"embedder": embedder})
+        site = Site(services, server.url, crew={**crew, "budget": {"tokens_per_day": 10**6}})
+        view = site.view(run_one(site))
+        asked = len(server.requests), len(server.embedded)
+        strict = {**crew, "budget": {"tokens_per_task": 5}}
+        stopped = Site(services, server.url, crew=strict, name="poor")
+        poor = stopped.view(run_one(stopped))
+        assert (len(server.requests), len(server.embedded)) == asked
+    assert asked[0] > len(STEPS)
+    assert asked[1] > len(STEPS)
+    assert view.usage
+    assert view.usage.requests == asked[0]
+    item = services.table.get(budget_key(site.system.system_id, "research", read_clock().date()))
+    assert item
+    used = asked[0] * (PROMPT_TOKENS + COMPLETION_TOKENS) + asked[1] * EMBEDDING_TOKENS
+    assert item["tokens"] == item["spent_tokens"] == view.usage.total_tokens == used
+    assert (poor.status, poor.error and poor.error.type) == ("failed", "budget_exceeded")
+
+
+def run_one(site: Site) -> str:
+    task_id = site.submit()
+    site.work()
+    return task_id
