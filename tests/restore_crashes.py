@@ -124,13 +124,12 @@ class Sweep:
 
     def _deliver_next(self) -> bool:
         self._send_lost()
-        waiting = list(self.site.wire.waiting)
         try:
             if self.site.deliver_next():
                 return True
         except Crash:
-            (taken,) = [entry for entry in waiting if entry not in self.site.wire.waiting][:1]
-            self.site.wire.waiting.append((self.site.now + AFTER_A_CRASH, taken[1]))
+            assert self.site.taken
+            self.site.wire.waiting.append((self.site.now + AFTER_A_CRASH, self.site.taken))
             return True
         running = [job for job in self.list_jobs() if job.status == "running"]
         self.site.later(minutes=5 if running else 0)

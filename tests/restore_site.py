@@ -51,6 +51,8 @@ class RestoreSite(BackupSite):
         keys = ArchiveKeys(cast("KMSClient", FakeKms()), FakeKms.key_arn)
         super().__init__(ArchiveSite(objects, keys))
         self.wire = Wire(self)
+        self.taken: JobMessage | None = None
+        """The message that was delivered last."""
         self.left: Callable[[], float] = lambda: INVOCATION
 
     def find_erased(self, system_id: str) -> Erase:
@@ -89,6 +91,7 @@ class RestoreSite(BackupSite):
         due, message = first
         self.now = max(self.now, due)
         assert isinstance(message, JobMessage)
+        self.taken = message
         self.deliver(message)
         return True
 

@@ -51,7 +51,7 @@ class Restore(Job):
     interrupted: int = 0
     """Tasks that had not ended when they were backed up."""
     left_out: int = 0
-    """Records that have expired, or were erased, since."""
+    """Records that have expired since they were backed up."""
 
     @property
     def scope(self) -> Scope:

@@ -44,7 +44,8 @@ class Rewriter:
             puts = self._make_puts(stage, unit, rebuilt)
             for put in puts:
                 batch.add(put)
-            counts = {"interrupted": rebuilt.interrupted, "left_out": count_left_out(unit, rebuilt)}
+            left_out = 0 if stage.source == "carried" else count_left_out(unit, rebuilt)
+            counts = {"interrupted": rebuilt.interrupted, "left_out": left_out}
             batch.end_unit(after, counts, count_items(unit, rebuilt), name_crew(unit[0].pk))
             if batch.is_full:
                 batch.flush()

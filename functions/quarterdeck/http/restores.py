@@ -59,7 +59,7 @@ class RestoreView(BaseModel):
     interrupted: int
     """Tasks that had not ended when they were backed up: they are `interrupted` now."""
     left_out: int
-    """Records that have expired since, or were erased."""
+    """Records that have expired since they were backed up."""
     safety_backup_id: str | None = None
     """Of the system as it was before."""
     reasons: list[str] | None = None

@@ -1,13 +1,16 @@
 """What goes into an archive comes out of it, in any number of turns."""
 
 import random
+import time
 import tracemalloc
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from itertools import chain
 from typing import Any
 
+import boto3
 import pytest
+from botocore.stub import Stubber
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -24,7 +27,7 @@ from quarterdeck.backups.archive.records import (
     encode_record,
 )
 from quarterdeck.backups.archive.writer import ArchiveWriter, begin_archive
-from tests.archive_site import SOURCE, STARTED_AT, ArchiveSite, MemoryObjects, make_records
+from tests.archive_site import REGION, SOURCE, STARTED_AT, ArchiveSite, MemoryObjects, make_records
 
 NAME = ArchiveName("desk", "b1")
 PART = PARTS[2]
@@ -130,6 +133,27 @@ def test_an_object_is_put_once(site: ArchiveSite) -> None:
     assert site.objects.get("x", 3) == b"one"
     assert site.objects.get("x", 1) == b"on", "one byte more than was asked for"
     assert site.objects.get("y", 1) is None
+
+
+@pytest.mark.parametrize("conflicts", [1, 4])
+def test_a_put_that_meets_another_is_tried_again(
+    conflicts: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    s3 = boto3.client("s3", region_name=REGION)
+    stub = Stubber(s3)
+    for _ in range(conflicts):
+        stub.add_client_error("put_object", "ConditionalRequestConflict", http_status_code=409)
+    if conflicts == 1:
+        stub.add_response("put_object", {})
+        outcome: Any = nullcontext()
+    else:
+        stub.add_client_error("get_object", "NoSuchKey", http_status_code=404)
+        outcome = pytest.raises(ObjectExists)
+
+    with stub, outcome:
+        ArchiveObjects(s3, "archives").put_once("x", b"one")
+    stub.assert_no_pending_responses()
 
 
 def test_a_manifest_is_written_once(site: ArchiveSite) -> None:

@@ -25,6 +25,7 @@ NAME = "test_sealing.py::test_an_object_opens_under_its_name_alone"
 CHANGE = "test_sealing.py::test_every_change_is_found"
 BOUND = "test_archive.py::test_nothing_decompresses_beyond_its_bound"
 ONCE = "test_archive.py::test_an_object_is_put_once"
+CONFLICT = "test_archive.py::test_a_put_that_meets_another_is_tried_again"
 TURNS = "test_archive.py::test_another_turn_continues_with_the_key_of_the_first"
 AT_ONCE = "test_archive.py::test_two_that_begin_at_once_have_one_key"
 ORDER = "test_archive.py::test_a_manifest_without_a_chunk_is_not_written"
@@ -45,7 +46,7 @@ EDITS = [
     (f"{READER}:open_archive", "if digest and", "if False and", RECORDED),
     (f"{READER}:read_manifest", "!= (FORMAT, VERSION)", "is None", MANIFEST),
     (f"{READER}:read_manifest", "!= (*name, seal.encryption)", "is None", MANIFEST),
-    (f"{READER}:load_object", "content is None", "False", MISSING),
+    (f"{ARCHIVE}.objects:load_object", "content is None", "False", MISSING),
     (f"{ARCHIVE}.manifest:check_order", "chunk.number != expected", "False", ORDER),
     (f"{ARCHIVE}.head:read_head", "(head.format, head.version) != (FORMAT, VERSION)", "0", VERSION),
     (f"{ARCHIVE}.head:read_head", "write_head(head) != content", "False", HEAD),
@@ -66,8 +67,9 @@ EDITS = [
     (f"{ARCHIVE}.compression:decompress", "len(plain) > limit", "False", BOUND),
     (f"{ARCHIVE}.compression:decompress", "not frame.eof", "False", BOUND),
     (f"{ARCHIVE}.compression:decompress", "frame.unused_data", "False", BOUND),
-    (f"{ARCHIVE}.objects:ArchiveObjects.put_once", 'IfNoneMatch="*",', "", ONCE),
+    (f"{ARCHIVE}.objects:ArchiveObjects._put", 'IfNoneMatch="*",', "", ONCE),
     (f"{ARCHIVE}.objects:ArchiveObjects.put_once", "!= content", "is None", ONCE),
+    (f"{ARCHIVE}.objects:ArchiveObjects.put_once", "refusal != CONFLICT", "True", CONFLICT),
     (f"{ARCHIVE}.writer:put_head", "except ObjectExists", "except KeyError", AT_ONCE),
     (f"{ARCHIVE}.writer:pack_records", "plain_bytes >= CHUNK_BYTES", "False", FULL),
     (f"{ARCHIVE}.layout:name_chunk", "-{epoch}", "", TURNS),

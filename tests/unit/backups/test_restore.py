@@ -50,6 +50,7 @@ def test_what_was_backed_up_is_there_again(site: RestoreSite, system: System) ->
     site.later(minutes=1)
     restore = site.restore(system, backup)
     assert (restore.status, restore.outcome, restore.reasons) == ("completed", "restored", ())
+    assert (restore.interrupted, restore.left_out) == (2, 0)
     restored = site.systems.get(system.system_id)
     assert (restored.state, restored.generation, restored.current_version) == ("active", 2, 2)
     after = site.dump_generation(system.system_id, 2)

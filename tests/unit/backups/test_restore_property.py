@@ -118,7 +118,7 @@ acts = st.tuples(st.sampled_from(KINDS), st.integers(0, 9))
 meanwhile = st.tuples(st.sampled_from(KINDS), st.integers(0, 9), st.integers(1, 120))
 
 
-@settings(max_examples=400 if PROVE else 30)
+@settings(max_examples=200 if PROVE else 30)
 @given(before=st.lists(acts, max_size=20), during=st.lists(meanwhile, max_size=20))
 def test_what_was_acknowledged_before_a_backup_is_restored_from_it(
     before: list[tuple[str, int]], during: list[tuple[str, int, int]]

@@ -2,18 +2,23 @@
 
 import base64
 import hashlib
+import time
 from collections.abc import Iterator
 from itertools import batched
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from quarterdeck.backups.archive.damage import ArchiveDamaged
+from quarterdeck.backups.archive.layout import ArchiveName
+
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.literals import StorageClassType
 
 DELETED_AT_ONCE = 1000
-REFUSED = {"PreconditionFailed", "ConditionalRequestConflict"}
+EXISTS, CONFLICT = "PreconditionFailed", "ConditionalRequestConflict"
+CONFLICT_WAITS = (0.1, 0.4, 1.6)
 
 
 class ObjectExists(Exception):
@@ -32,6 +37,17 @@ class ArchiveObjects:
 
     def put_once(self, key: str, content: bytes) -> None:
         """ObjectExists if there is another; the same content is taken for a repeated request."""
+        refusal = self._put(key, content)
+        for seconds in CONFLICT_WAITS:
+            if refusal != CONFLICT:
+                break
+            time.sleep(seconds)
+            refusal = self._put(key, content)
+        if refusal and self.get(key, len(content)) != content:
+            raise ObjectExists(key)
+
+    def _put(self, key: str, content: bytes) -> str | None:
+        """Why it was not put: it is there, or another request is at it. None when it was."""
         digest = base64.b64encode(hashlib.sha256(content).digest()).decode()
         try:
             self.client.put_object(
@@ -43,10 +59,11 @@ class ArchiveObjects:
                 StorageClass=self.storage_class,
             )
         except ClientError as error:
-            if error.response["Error"]["Code"] not in REFUSED:
+            code = error.response["Error"]["Code"]
+            if code not in {EXISTS, CONFLICT}:
                 raise
-            if self.get(key, len(content)) != content:
-                raise ObjectExists(key) from None
+            return code
+        return None
 
     def get(self, key: str, limit: int) -> bytes | None:
         """None if there is none. Of a longer one than `limit`, one byte more than that."""
@@ -73,3 +90,11 @@ class ArchiveObjects:
             )
             for error in answer.get("Errors", []):
                 raise RuntimeError(f"{error.get('Key')} was not deleted: {error.get('Code')}")
+
+
+def load_object(objects: ArchiveObjects, archive: ArchiveName, name: str, limit: int) -> bytes:
+    """ArchiveDamaged if there is none."""
+    content = objects.get(archive.locate(name), limit)
+    if content is None:
+        raise ArchiveDamaged(name, "it is missing")
+    return content

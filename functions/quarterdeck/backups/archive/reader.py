@@ -23,7 +23,7 @@ from quarterdeck.backups.archive.layout import (
     parse_manifest_key,
 )
 from quarterdeck.backups.archive.manifest import ChunkRef, Manifest
-from quarterdeck.backups.archive.objects import ArchiveObjects
+from quarterdeck.backups.archive.objects import ArchiveObjects, load_object
 from quarterdeck.backups.archive.records import Record, RecordInvalid, decode_record
 from quarterdeck.backups.archive.sealing import Seal, make_seal
 
@@ -97,13 +97,6 @@ def read_manifest(name: ArchiveName, seal: Seal, sealed: bytes) -> Manifest:
     if (manifest.system_id, manifest.backup_id, manifest.encryption) != (*name, seal.encryption):
         raise ArchiveDamaged(MANIFEST, "it is another archive's")
     return manifest
-
-
-def load_object(objects: ArchiveObjects, archive: ArchiveName, name: str, limit: int) -> bytes:
-    content = objects.get(archive.locate(name), limit)
-    if content is None:
-        raise ArchiveDamaged(name, "it is missing")
-    return content
 
 
 def unpack(name: str, content: bytes, limit: int) -> bytes:

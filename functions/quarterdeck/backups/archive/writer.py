@@ -15,7 +15,7 @@ from quarterdeck.backups.archive.layout import (
     name_chunk,
 )
 from quarterdeck.backups.archive.manifest import ChunkRef, Manifest, Source, summarize_parts
-from quarterdeck.backups.archive.objects import ArchiveObjects, ObjectExists
+from quarterdeck.backups.archive.objects import ArchiveObjects, ObjectExists, load_object
 from quarterdeck.backups.archive.records import Record, encode_record
 from quarterdeck.backups.archive.sealing import Seal, make_seal
 from quarterdeck.names import format_time, read_clock
@@ -95,7 +95,7 @@ def put_head(objects: ArchiveObjects, archive: ArchiveName, head: bytes) -> byte
     try:
         objects.put_once(archive.locate(HEAD), head)
     except ObjectExists:
-        return objects.get(archive.locate(HEAD), HEAD_LIMIT) or head
+        return load_object(objects, archive, HEAD, HEAD_LIMIT)
     return head
 
 

@@ -1,0 +1,123 @@
+"""Each guard of a restore is needed: without it a test fails. A part of make prove."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.edits import Edit, edited, run_edited
+
+prove = pytest.mark.skipif(not os.environ.get("QUARTERDECK_PROVE"), reason="a part of make prove")
+
+HERE = Path(__file__).parent
+RESTORE = "test_restore.py::test"
+EARLY = f"{RESTORE}_a_message_that_comes_early_waits_for_the_requests_that_saw_the_system_open"
+WORKER = f"{RESTORE}_a_worker_that_is_at_work_changes_nothing_any_more"
+CHANGED = f"{RESTORE}_a_restore_that_wrote_something_else_is_never_seen"
+EXPIRED = f"{RESTORE}_what_has_expired_since_is_left_out"
+ERASED = f"{RESTORE}_what_was_erased_since_is_not_brought_back"
+TAKEN = f"{RESTORE}_a_name_that_was_taken_meanwhile_leaves_nothing"
+PAUSED = f"{RESTORE}_what_was_paused_is_paused_and_what_was_raised_is_raised"
+SAFETY = f"{RESTORE}_a_safety_backup_that_fails_opens_the_system_again"
+TURNS = f"{RESTORE}_it_goes_on_through_any_number_of_invocations"
+WHOLE = f"{RESTORE}_what_was_backed_up_is_there_again"
+PROOF = f"{RESTORE}_a_test_of_it_leaves_nothing_behind_and_says_when"
+CRASHES = "test_restore_crashes.py::test"
+OPENED = f"{CRASHES}_a_restore_that_cannot_be_done_leaves_the_system_as_it_was"
+PROPERTY = (
+    "test_restore_property.py::test_what_was_acknowledged_before_a_backup_is_restored_from_it"
+)
+CLOSED = "test_restoring_state.py::test"
+CLAIM = f"{CLOSED}_no_message_is_claimed_until_it_is_open_again"
+MONITOR = f"{CLOSED}_the_monitor_leaves_its_tasks_alone"
+WORK = "backups.restoring:RestoreWork"
+REWRITING = "backups.rewriting"
+
+EDITS = [
+    (f"{WORK}._close", "left_s > 0", "False", EARLY),
+    (f"{WORK}._close", "bump_live(self.table, self.systems.get(job.system_id))", "pass", WORKER),
+    (f"{WORK}._wait_for_safety", "if not backup.is_good:", "if False:", SAFETY),
+    (
+        f"{WORK}.give_up",
+        "[reopen_system(job, now)] if self._is_closed(job) else []",
+        "[]",
+        OPENED,
+    ),
+    (f"{REWRITING}:was_accepted_since", 'state["status"] not in TERMINAL or ', "", PROPERTY),
+    (f"{REWRITING}:was_accepted_since", ' or state["created_at"] >= moment', "", EARLY),
+    (
+        f"{REWRITING}:Rewriter._is_carried",
+        "self.table.get(self.hold.job.scope.state_key(task_id)) is None",
+        "True",
+        PROPERTY,
+    ),
+    (
+        f"{REWRITING}:house_document",
+        'blobs.store_document(place, item["document"]["text"])',
+        'item["document"]',
+        WHOLE,
+    ),
+    (
+        "backups.proofreading:Proofreader._check",
+        "difference := find_difference(expected, found, self.hold.clock())",
+        "difference := None",
+        CHANGED,
+    ),
+    ("backups.generation:is_expired", "expires <= now.timestamp()", "False", EXPIRED),
+    ("backups.generation:rebuild_task", "| scope.by_time(task_id, created)", "", TURNS),
+    (
+        "backups.erasing:erase_content",
+        "erase(crew, unmarshal_item(record.item))",
+        "unmarshal_item(record.item)",
+        ERASED,
+    ),
+    (
+        "backups.completion:Completion._require_free",
+        "raise JobFailed(f\"a system named '{name}' exists\")",
+        "pass",
+        TAKEN,
+    ),
+    (
+        "backups.completion:Completion._replace",
+        "self._copy_alerts(system.scope, restored.scope)",
+        "pass",
+        PAUSED,
+    ),
+    (
+        "backups.swap:open_crews",
+        '{"paused": True} if restored.state == "paused" else {}',
+        "{}",
+        PAUSED,
+    ),
+    (
+        "backups.removal:Removal._delete",
+        "self.blobs.delete_blob(blob)",
+        "pass",
+        PROOF,
+    ),
+    ("tasks.attempt:claim", 'system.state == "restoring"', "False", CLAIM),
+    ("tasks.upkeep:Upkeep._settle", ' or system.state == "restoring"', "", MONITOR),
+    ("tasks.upkeep:Upkeep._admit", 'system.state == "restoring"', "False", MONITOR),
+]
+
+
+@pytest.mark.parametrize("edit", [Edit(*what) for *what, _ in EDITS], ids=str)
+def test_an_edit_is_one_of_the_code_as_it_is(edit: Edit) -> None:
+    with edited(edit):
+        pass
+
+
+@prove
+@pytest.mark.parametrize(("edit", "test"), [(Edit(*what), test) for *what, test in EDITS], ids=str)
+def test_without_it_a_test_fails(edit: Edit, test: str, tmp_path: Path) -> None:
+    output = tmp_path / "output"
+    failed = run_edited(edit, [f"{HERE}/{test}"], output)
+    assert failed, "no test tells"
+    assert failed > 0, output.read_text()
+
+
+@prove
+def test_with_nothing_taken_out_they_pass(tmp_path: Path) -> None:
+    output = tmp_path / "output"
+    tests = sorted({f"{HERE}/{test}" for *_, test in EDITS})
+    assert run_edited(None, tests, output) == 0, output.read_text()
