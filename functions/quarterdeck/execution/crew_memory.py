@@ -32,12 +32,7 @@ class CrewMemory(Memory):
         return super().recall(query, *args, **{"depth": self.depth, **options})
 
     def extract_memories(self, content: str) -> list[str]:
-        """No more, and none longer, than an answer is worth.
-
-        None of a model that fails: crewai would keep the task and its answer whole, as a memory.
-        """
-        drawn = [each for each in super().extract_memories(content) if each != content]
-        return [statement[:LONGEST_CONTENT] for statement in drawn[:MOST_STATEMENTS]]
+        return choose_statements(super().extract_memories(content), content)
 
     def remember(self, content: str, *args: Any, **options: Any) -> MemoryRecord | None:
         return super().remember(content, *args, **{**self._say_what_is_said(), **options})
@@ -50,6 +45,15 @@ class CrewMemory(Memory):
         if self.analysis:
             return {}
         return {"scope": "/", "categories": [], "importance": self.default_importance}
+
+
+def choose_statements(drawn: list[str], content: str) -> list[str]:
+    """No more, and none longer, than an answer is worth.
+
+    None of a model that fails: crewai would keep the task and its answer whole, as a memory.
+    """
+    statements = [each for each in drawn if each != content]
+    return [statement[:LONGEST_CONTENT] for statement in statements[:MOST_STATEMENTS]]
 
 
 def build_models(

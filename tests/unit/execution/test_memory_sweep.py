@@ -20,7 +20,7 @@ REACHED = {"before": 34, "between": 34, "after": 34, "kept": 6}
 MANY = [
     (phase, n)
     for phase, times in REACHED.items()
-    for n in range(1, times + 1, 1 if phase == "kept" else 3)
+    for n in range(1, times + 1, 1 if phase == "kept" else 5)
 ]
 SAMPLE: list[Point] = [("between", 12), ("kept", 4)]
 POINTS = MANY if os.environ.get("QUARTERDECK_PROVE") else SAMPLE
