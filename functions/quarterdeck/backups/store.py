@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from quarterdeck.backups.job import make_job_item
 from quarterdeck.backups.records import Backup, BackupsOfSystem, Origin, Verification
 from quarterdeck.errors import Conflict, FieldError, NotFound
+from quarterdeck.idempotency import Once, remember
 from quarterdeck.keys import (
     BACKUP_PREFIX,
     EVERY_BACKED_UP,
@@ -49,10 +50,12 @@ class BackupStore:
         *,
         due: datetime | None = None,
         delay_s: int = 0,
+        once: Once | None = None,
     ) -> Backup:
         """A backup whose message is to be sent, after `delay_s`; Conflict if one runs.
 
-        `due`: the time of the plan that it sees to, which is so seen to once.
+        `due`: the time of the plan that it sees to, which is so seen to once. `once`: the request
+        that asks for it.
         """
         check_backable(system, origin)
         backup = Backup(
@@ -75,6 +78,7 @@ class BackupStore:
                 Put(backup.key, make_job_item(backup, now, delay_s), [Absent()]),
                 mark_running(backup, known, due),
                 Put(backed_up_key(system.system_id), {}),
+                *remember(once, {"job_id": backup.job_id}, now),
             )
         except ConditionFailed:
             raise Conflict("another backup of the system has just begun") from None
@@ -127,8 +131,10 @@ class BackupStore:
         """The ids of systems with backups, deleted ones included."""
         return (item["sk"] for item in self.table.query(EVERY_BACKED_UP, ""))
 
-    def begin_verification(self, backup: Backup, now: datetime) -> Verification:
-        """Conflict unless the backup is completed."""
+    def begin_verification(
+        self, backup: Backup, now: datetime, once: Once | None = None
+    ) -> Verification:
+        """Conflict unless the backup is completed; ConditionFailed if `once` was."""
         if backup.status != "completed":
             raise Conflict(f"the backup is {backup.status}: one that is completed can be verified")
         job = Verification(
@@ -138,7 +144,10 @@ class BackupStore:
             started_at=format_time(now),
         )
         expiry = {"expires_at": int((now + timedelta(days=JOB_DAYS)).timestamp())}
-        self.table.write(Put(job.key, make_job_item(job, now) | expiry, [Absent()]))
+        self.table.write(
+            Put(job.key, make_job_item(job, now) | expiry, [Absent()]),
+            *remember(once, {"job_id": job.job_id}, now),
+        )
         return job
 
     def get_verification(self, system_id: str, job_id: str) -> Verification:

@@ -15,6 +15,7 @@ from quarterdeck.backups.records import Backup, Job, JobStatus, Origin, Verifica
 from quarterdeck.backups.retention import list_expired
 from quarterdeck.http.access import needs, open_system, services_of
 from quarterdeck.http.documentation import describe_answers
+from quarterdeck.http.once import IdempotencyKey, do_once
 from quarterdeck.http.pagination import PAGE_SIZE, Cursor, Limit
 from quarterdeck.http.services import Services
 from quarterdeck.names import read_clock
@@ -110,18 +111,22 @@ class VerificationAnswer(BaseModel):
     status_code=HTTPStatus.ACCEPTED,
     responses=describe_answers(BackupAnswer, 404, 409, status=202),
 )
-def back_up_system(system_id: str) -> Response[BackupAnswer]:
+def back_up_system(
+    system_id: str, idempotency_key: IdempotencyKey = None
+) -> Response[BackupAnswer]:
     system = open_system(router, system_id)
     services = services_of(router)
-    plan = services.systems.get_plan(system)
-    backup = services.backups.begin(system, plan, "request", read_clock())
-    send_job(services, backup)
-    return Response(
-        status_code=HTTPStatus.ACCEPTED,
-        content_type=APPLICATION_JSON,
-        headers={"Location": f"/crews/{system_id}/backups/{backup.backup_id}", "Retry-After": "5"},
-        body=BackupAnswer(backup=view_backup(backup)),
+    backups, plan = services.backups, services.systems.get_plan(system)
+    backup, replayed = do_once(
+        router,
+        idempotency_key,
+        lambda once: backups.begin(system, plan, "request", read_clock(), once=once),
+        lambda made: backups.get(system_id, made["job_id"]),
     )
+    if not replayed:
+        send_job(services, backup)
+    location = f"/crews/{system_id}/backups/{backup.backup_id}"
+    return answer_accepted(location, replayed, BackupAnswer(backup=view_backup(backup)))
 
 
 @router.get(
@@ -172,17 +177,24 @@ def get_backup(system_id: str, backup_id: str) -> BackupAnswer:
     status_code=HTTPStatus.ACCEPTED,
     responses=describe_answers(VerificationAnswer, 404, 409, status=202),
 )
-def verify_backup(system_id: str, backup_id: str) -> Response[VerificationAnswer]:
+def verify_backup(
+    system_id: str, backup_id: str, idempotency_key: IdempotencyKey = None
+) -> Response[VerificationAnswer]:
     open_system(router, system_id)
     services = services_of(router)
-    backup = services.backups.get(system_id, backup_id)
-    job = services.backups.begin_verification(backup, read_clock())
-    send_job(services, job)
-    return Response(
-        status_code=HTTPStatus.ACCEPTED,
-        content_type=APPLICATION_JSON,
-        headers={"Location": f"/crews/{system_id}/verifications/{job.job_id}", "Retry-After": "5"},
-        body=VerificationAnswer(verification=view_verification(job)),
+    backups = services.backups
+    backup = backups.get(system_id, backup_id)
+    job, replayed = do_once(
+        router,
+        idempotency_key,
+        lambda once: backups.begin_verification(backup, read_clock(), once),
+        lambda made: backups.get_verification(system_id, made["job_id"]),
+    )
+    if not replayed:
+        send_job(services, job)
+    location = f"/crews/{system_id}/verifications/{job.job_id}"
+    return answer_accepted(
+        location, replayed, VerificationAnswer(verification=view_verification(job))
     )
 
 
@@ -197,6 +209,15 @@ def get_verification(system_id: str, verification_id: str) -> VerificationAnswer
     open_system(router, system_id)
     job = services_of(router).backups.get_verification(system_id, verification_id)
     return VerificationAnswer(verification=view_verification(job))
+
+
+def answer_accepted[A: BaseModel](location: str, replayed: dict[str, str], body: A) -> Response[A]:
+    return Response(
+        status_code=HTTPStatus.ACCEPTED,
+        content_type=APPLICATION_JSON,
+        headers={"Location": location, "Retry-After": "5", **replayed},
+        body=body,
+    )
 
 
 def send_job(services: Services, job: Job) -> None:

@@ -5,7 +5,6 @@ from http import HTTPStatus
 from typing import Literal
 
 from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.event_handler.content_types import APPLICATION_JSON
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from pydantic import BaseModel, ConfigDict
 
@@ -13,6 +12,7 @@ from quarterdeck.backups.archive.layout import PARTS, Part
 from quarterdeck.backups.requests import begin_restore, begin_restore_test, find_restore
 from quarterdeck.backups.restores import Phase, Restore
 from quarterdeck.http.access import needs, open_system, principal_of, services_of
+from quarterdeck.http.backups import answer_accepted
 from quarterdeck.http.documentation import describe_answers
 from quarterdeck.http.once import IdempotencyKey, do_once
 from quarterdeck.http.pagination import PAGE_SIZE, Cursor, Limit
@@ -193,12 +193,7 @@ def answer_begun(
     except Exception:
         logger.exception("A restore could not be queued", restore_id=restore.job_id)
     location = f"/crews/{restore.system_id}/restores/{restore.job_id}"
-    return Response(
-        status_code=HTTPStatus.ACCEPTED,
-        content_type=APPLICATION_JSON,
-        headers={"Location": location, "Retry-After": "5", **replayed},
-        body=RestoreAnswer(restore=view_restore(restore)),
-    )
+    return answer_accepted(location, replayed, RestoreAnswer(restore=view_restore(restore)))
 
 
 def view_restore(restore: Restore) -> RestoreView:

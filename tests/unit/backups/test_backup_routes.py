@@ -63,6 +63,19 @@ def test_a_backup_is_begun_and_read(services: Services, system: System) -> None:
     assert backup["backup_id"] in again.json["detail"]
 
 
+def test_a_backup_and_its_verification_are_begun_once(services: Services, system: System) -> None:
+    headers = {"idempotency-key": "nightly"}
+    path = f"/crews/{system.system_id}/backup"
+    first, again = (call("POST", path, headers=headers) for _ in range(2))
+    assert (first.status, again.status) == (202, 202)
+    assert first.json["backup"]["backup_id"] == again.json["backup"]["backup_id"]
+    assert len(read_messages()) == 1
+    done = complete(services, systems.deploy(services.systems, systems.system("other")), 1)
+    path = f"/crews/{done.system_id}/backups/{done.backup_id}/verify"
+    asked = [call("POST", path, headers=headers).headers["Location"] for _ in range(2)]
+    assert asked[0] == asked[1]
+
+
 def test_backups_are_listed_newest_first(services: Services, system: System) -> None:
     ids = [complete(services, system, age).backup_id for age in (1, 2, 3)]
     first = call("GET", f"/crews/{system.system_id}/backups", query={"limit": "2"}).json
