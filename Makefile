@@ -4,7 +4,7 @@ ENV ?= development
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install layers demo up down run tool check-crews deploy-crews crew-fields test prove check format synth redrive recover
+.PHONY: help install layers demo up down run tool check-crews deploy-crews crew-fields test prove check format sbom audit synth deploy diff comment destroy smoke redrive recover
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,8 +56,33 @@ format: install ## formats the code, and fixes what ruff can fix
 	@.venv/bin/ruff check --fix --quiet
 	@.venv/bin/ruff format --quiet
 
-synth: install ## the templates of ENV=development, staging or production, in cdk.out/
-	@$(PYTHON) -m infra.local.synthesis $(ENV) cdk.out
+sbom: install ## what each layer is made of, as CycloneDX, in build/sbom/
+	@$(PYTHON) -m layers.sbom
+
+audit: install ## whether a vulnerability is known of what the layers are made of: asks PyPI
+	@$(PYTHON) -m layers.audit
+
+synth: install ## the templates of ENV=development, staging or production, in cdk.out/ENV
+	@$(PYTHON) -m infra.local.synthesis "$(ENV)" "cdk.out/$(ENV)"
+
+# ASSEMBLY is one that `make synth` wrote before: then nothing is built or synthesised again.
+ASSEMBLE := $(if $(ASSEMBLY),install,synth)
+CDK = $(PYTHON) -m infra.cdk $@ "$(ENV)" "$(or $(ASSEMBLY),cdk.out/$(ENV))"
+
+deploy: $(ASSEMBLE) ## to AWS: ENV= (ASSEMBLY=)
+	@$(CDK)
+
+diff: $(ASSEMBLE) ## what a deployment would change: ENV= (ASSEMBLY=, REPORT=file)
+	@$(CDK) $(REPORT)
+
+destroy: $(ASSEMBLE) ## deletes the stacks of ENV= (ASSEMBLY=)
+	@$(CDK)
+
+comment: ## what `make diff REPORT=file` wrote, as a comment on a pull request: PR=number REPORT=file
+	@gh pr comment "$(PR)" --edit-last --create-if-none --body-file "$(REPORT)"
+
+smoke: install ## the sample crew through a deployed service: URL=https://… KEY=…
+	@PYTHONPATH=functions:. $(PYTHON) -m infra.smoke
 
 recover: install ## systems from their archives when the table is lost: ENV=production (FROM=table)
 	@$(PYTHON) -m infra.recover "$(ENV)" $(FROM)

@@ -22,9 +22,14 @@ UV_PLATFORMS: dict[Platform, str] = {
 @cache
 def export_requirements(group: str, left_out: tuple[str, ...] = ()) -> str:
     """What uv.lock pins for a dependency group, with hashes, less what the groups left out have."""
+    return export_group(group, left_out, "--no-header", "--no-annotate")
+
+
+def export_group(group: str, left_out: tuple[str, ...], *form: str) -> str:
+    """What uv.lock has for a dependency group, less what the groups left out have, in a form."""
     excluded = [name for other in left_out for name in list_packages(export_requirements(other))]
     return run_program(
-        [UV, "export", "--frozen", "--only-group", group, "--no-header", "--no-annotate"]
+        [UV, "export", "--frozen", "--only-group", group, *form]
         + [f"--no-emit-package={name}" for name in excluded],
         f"uv could not read the group {group} from uv.lock",
     )

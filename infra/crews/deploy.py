@@ -51,7 +51,7 @@ def main(arguments: Sequence[str]) -> int:
 def open_api(url: str, key: str) -> Api:
     """NotDeployed unless both are given and the key cannot be read on its way."""
     if not url or not key:
-        raise NotDeployed("say where and who: make deploy-crews URL=https://… KEY=…")
+        raise NotDeployed("say where and who: URL=https://… KEY=…")
     parts = urlsplit(url)
     host = parts.hostname or ""
     local = host in {"localhost", "127.0.0.1", "::1"} or host.endswith(".localhost")

@@ -1,5 +1,6 @@
 """A crew system deployed and a task run over the API, with progress on the terminal."""
 
+import math
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -29,8 +30,11 @@ def deploy_system(api: Api, configuration: Mapping[str, Any]) -> str:
         time.sleep(POLL_S)
 
 
-def run_task(api: Api, system_id: str, task: Mapping[str, Any]) -> dict[str, Any]:
+def run_task(
+    api: Api, system_id: str, task: Mapping[str, Any], limit_s: float = math.inf
+) -> dict[str, Any]:
     """The task once it succeeded, its steps printed meanwhile; raises LocalRunFailed."""
+    give_up = time.monotonic() + limit_s
     accepted = require(api.post(f"/crews/{system_id}/tasks", task), "the task was refused")
     path = f"/crews/{system_id}/tasks/{accepted['task_id']}"
     shown: list[dict[str, Any]] = []
@@ -44,6 +48,9 @@ def run_task(api: Api, system_id: str, task: Mapping[str, Any]) -> dict[str, Any
         if read["status"] not in PENDING:
             error = read.get("error") or {}
             raise LocalRunFailed(f"the task {read['status']}: {error.get('message', 'no reason')}")
+        if time.monotonic() > give_up:
+            waited = f"after {limit_s:.0f} s: the worker's log says why"
+            raise LocalRunFailed(f"the task is still {read['status']} {waited}")
         time.sleep(POLL_S)
 
 

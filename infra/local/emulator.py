@@ -28,7 +28,6 @@ READY_S = 30.0
 STOP_S = 60.0
 # Each function process unpacks its own copy of the layers: the cap bounds disk and memory.
 SETTINGS = {
-    "AUTH": "true",
     "BIND_HOST": "127.0.0.1",
     "MINISTACK_ACCOUNT_ID": ACCOUNT,
     "MINISTACK_REGION": REGION,
@@ -59,9 +58,11 @@ class Emulator:
 
 
 @contextmanager
-def run_emulator(log: Path, port: int | None = None) -> Iterator[Emulator]:
+def run_emulator(
+    log: Path, port: int | None = None, *, enforce_iam: bool = True
+) -> Iterator[Emulator]:
     """An emulator while the block runs and this process lives; on a free port if none is given."""
-    emulator, process = start_emulator(log, port, "owned")
+    emulator, process = start_emulator(log, port, "owned", enforce_iam=enforce_iam)
     try:
         yield emulator
     finally:
@@ -71,17 +72,18 @@ def run_emulator(log: Path, port: int | None = None) -> Iterator[Emulator]:
 
 
 def start_emulator(
-    log: Path, port: int | None, lifetime: Literal["owned", "kept"]
+    log: Path, port: int | None, lifetime: Literal["owned", "kept"], *, enforce_iam: bool = True
 ) -> tuple[Emulator, subprocess.Popen[bytes]]:
     """A ready emulator and its supervisor, whose stdin an `owned` one ends with."""
     pythons = install_ministack()
     port = reserve_port(port)
     workdir = Path(tempfile.mkdtemp(prefix=f"emulator-{port}-", dir=STATE_DIR))
     environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    settings = {**SETTINGS, "AUTH": str(enforce_iam).lower(), "GATEWAY_PORT": str(port)}
     with log.open("wb") as output:
         process = subprocess.Popen(
             [pythons.emulator, supervisor.__file__, workdir, pythons.functions, lifetime],
-            env={**environment, **SETTINGS, "GATEWAY_PORT": str(port)},
+            env={**environment, **settings},
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=output,

@@ -4,6 +4,7 @@ import marshal
 import re
 import tomllib
 import zipfile
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path, PurePosixPath
 from types import CodeType
@@ -15,8 +16,9 @@ from layers.archive import measure_zip
 from layers.build import build_all, find_host_platform
 from layers.functions import build_functions
 from layers.layer import LAYERS, build_layer
-from layers.packages import Platform
+from layers.packages import Platform, export_requirements, install_packages
 from layers.programs import ROOT, BuildError, summarize_output
+from layers.sbom import make_bill
 from layers.stub import STUBS, write_stub
 from layers.trees import is_needed
 from quarterdeck.tooling.manifest import ADAPTER, load_manifest
@@ -171,6 +173,43 @@ def test_package_that_cannot_be_had_is_one_line(
 
     assert len(str(raised.value).splitlines()) == 1
     assert not (tmp_path / "base.zip").exists()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (lambda text: re.sub(r" \\\n +--hash=\S+", "", text), "hash"),
+        (
+            lambda text: re.sub(r"sha256:\w{64}", f"sha256:{'0' * 64}", text),
+            "Failed to download .* sha256:",
+        ),
+    ],
+    ids=["none", "another"],
+)
+def test_package_without_its_hash_is_refused(
+    spoil: Callable[[str], str], reason: str, tmp_path: Path
+) -> None:
+    locked = export_requirements("tools", LAYERS["tools"])
+    spoiled = spoil(locked)
+    assert spoiled != locked
+    with pytest.raises(BuildError, match=reason):
+        install_packages(spoiled, find_host_platform(), tmp_path / "site")
+    assert not list(tmp_path.rglob("*.py"))
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_bill_of_materials_is_what_the_layer_holds(name: str) -> None:
+    bill = make_bill(name)
+    assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.5")
+    held = list_versions(build_all(names=[name])[name])
+    assert {canonicalize_name(c["name"]): c["version"] for c in bill["components"]} == held
+    for component in bill["components"]:
+        assert component["purl"] == f"pkg:pypi/{component['name']}@{component['version']}"
+        assert any(reference["hashes"] for reference in component["externalReferences"])
+    refs = {component["bom-ref"] for component in bill["components"]}
+    needed = {ref for each in bill["dependencies"] for ref in each["dependsOn"]}
+    assert needed <= refs == {each["ref"] for each in bill["dependencies"]}
+    assert make_bill(name) == bill
 
 
 def test_failed_program_is_summarized_by_its_first_line_and_cause() -> None:
