@@ -4,7 +4,7 @@ ENV ?= development
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install layers demo up down run tool check-crews deploy-crews crew-fields test prove check format sbom audit synth deploy diff comment destroy smoke redrive recover
+.PHONY: help install layers demo up down run tool check-crews deploy-crews crew-fields settings-table test prove check format sbom audit synth bootstrap deploy diff comment destroy smoke redrive recover
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ deploy-crews: install ## deploys them: URL=https://… KEY=… (CREWS= as above)
 crew-fields: install ## writes the tables of docs/configuration.md
 	@PYTHONPATH=functions:. $(PYTHON) -m infra.crews.reference
 
+settings-table: install ## writes the table of docs/environments.md
+	@PYTHONPATH=functions:. $(PYTHON) -m infra.settings_table
+
 test: layers ## all tests (ARGS= for pytest, WORKERS=2)
 	@$(PYTHON) -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
@@ -68,6 +71,9 @@ synth: install ## the templates of ENV=development, staging or production, in cd
 # ASSEMBLY is one that `make synth` wrote before: then nothing is built or synthesised again.
 ASSEMBLE := $(if $(ASSEMBLY),install,synth)
 CDK = $(PYTHON) -m infra.cdk $@ "$(ENV)" "$(or $(ASSEMBLY),cdk.out/$(ENV))"
+
+bootstrap: $(ASSEMBLE) ## prepares an account and region for the CDK, once: ENV= (ASSEMBLY=)
+	@$(CDK)
 
 deploy: $(ASSEMBLE) ## to AWS: ENV= (ASSEMBLY=)
 	@$(CDK)

@@ -1,6 +1,6 @@
-"""`make deploy`, `diff` and `destroy`: the AWS CDK's own program on a synthesised assembly.
+"""`make bootstrap`, `deploy`, `diff`, `destroy`: the AWS CDK's own program on an assembly.
 
-`python -m infra.cdk deploy|diff|destroy ENVIRONMENT ASSEMBLY [REPORT]`; REPORT gets Markdown.
+`python -m infra.cdk ACTION ENVIRONMENT ASSEMBLY [REPORT]`; REPORT gets a diff in Markdown.
 """
 
 import os
@@ -24,6 +24,7 @@ CLI = "aws-cdk@2.1148.1"
 # GitHub takes comments of 65,536.
 REPORT_CHARACTERS = 60_000
 OPTIONS: dict[str, tuple[str, ...]] = {
+    "bootstrap": (),
     "deploy": ("--all", "--require-approval", "never"),
     # Reads templates with the lookup role, which changes nothing; a change set needs another.
     "diff": ("--method", "template"),
@@ -52,13 +53,14 @@ def check_action(action: str, target: Target, assembly: Path) -> None:
 
 def find_account() -> str:
     """`ACCOUNT in REGION` of the credentials; raises LocalRunFailed when nothing can be done."""
-    session = boto3.Session()
+    # The CDK reads both variables, boto3 the second alone.
+    session = boto3.Session(region_name=os.environ.get("AWS_REGION") or None)
     if not session.region_name:
         raise LocalRunFailed("no region is set: AWS_REGION=eu-central-1")
     try:
         account = session.client("sts").get_caller_identity()["Account"]
     except (BotoCoreError, ClientError) as error:
-        raise LocalRunFailed(f"AWS does not know who you are: {error}") from None
+        raise LocalRunFailed(f"AWS does not know you: {error}") from None
     return f"{account} in {session.region_name}"
 
 

@@ -18,6 +18,7 @@ class DataStack(Stack):
             scope,
             f"Quarterdeck-{target.name}-Data",
             description=f"Quarterdeck, {target.name}: state",
+            tags=target.environment.tags,
             termination_protection=target.environment.deletion_protection,
         )
         key = Key(

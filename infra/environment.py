@@ -5,20 +5,67 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, HttpUrl, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    HttpUrl,
+    StringConstraints,
+    ValidationError,
+)
 
 from layers.packages import Platform
 
 DIRECTORY = Path(__file__).parent / "environments"
 
 # As a browser sends it: no path, no slash at the end.
-type Origin = Annotated[str, StringConstraints(pattern=r"^https?://[^/\s*]+$")]
+type Origin = Annotated[
+    str,
+    StringConstraints(pattern=r"^https?://[^/\s*]+$"),
+    Field(json_schema_extra={"format": "origin"}),
+]
+type MailAddress = Annotated[
+    str,
+    StringConstraints(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$"),
+    Field(json_schema_extra={"format": "email"}),
+]
 
-type MailAddress = Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
+
+def refuse_reserved(key: str) -> str:
+    if key.lower().startswith("aws:"):
+        raise ValueError("aws: is AWS's own prefix")
+    return key
+
+
+# What AWS takes for a tag of a stack.
+TAG_TEXT = r"^[\w\s.:/=+@-]*$"
+type TagKey = Annotated[
+    str,
+    StringConstraints(pattern=TAG_TEXT, min_length=1, max_length=128),
+    AfterValidator(refuse_reserved),
+]
+type TagValue = Annotated[
+    str,
+    StringConstraints(pattern=TAG_TEXT, max_length=256),
+    Field(json_schema_extra={"format": "tag"}),
+]
 
 
 class InvalidEnvironmentError(Exception):
     """An environment that cannot be used; its text has one line for each problem."""
+
+
+class Domain(BaseModel):
+    """A name of the team's own for the API."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, StringConstraints(pattern=r"^([a-z0-9-]+\.)+[a-z]{2,}$")]
+    certificate_arn: Annotated[
+        str, StringConstraints(pattern=r"^arn:aws[a-z-]*:acm:[a-z0-9-]+:\d{12}:certificate/[\w-]+$")
+    ]
+    """Of ACM, for that name, in the region of the stack."""
 
 
 class Environment(BaseModel):
@@ -29,6 +76,7 @@ class Environment(BaseModel):
     debug_mode: bool
     """Crews log each step."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+    """Of the functions' logs."""
     max_concurrent_tasks: int = Field(ge=2, le=1000)
     """Tasks that run at once, over all systems; Lambda's event source takes 2 to 1000."""
     backup_frequency: Literal["hourly", "daily", "none"]
@@ -39,15 +87,20 @@ class Environment(BaseModel):
     """The base URLs that a configuration may name for its models."""
     cors_origins: tuple[Origin, ...]
     """The origins of web pages that may call the API."""
+    domain: Domain | None
+    """A name of your own for the API, as `name` and `certificate_arn`; null: API Gateway's."""
     alarm_email: MailAddress | None
     """Who gets alerts and alarms by mail, once the address is confirmed; null: nobody."""
     log_retention_days: Literal[1, 7, 14, 30, 90, 180, 365, 731, 1827, 3653]
+    """How long the functions' logs and the API's access log are kept."""
     removal_policy: Literal["destroy", "retain"]
     """What becomes of the table, buckets, keys and logs when their stack is deleted."""
     deletion_protection: bool
     """The table and the data stack refuse to be deleted."""
     recovery_days: int = Field(ge=1, le=35)
     """How far back the table can be restored to a point in time."""
+    tags: dict[TagKey, TagValue]
+    """On both stacks; CloudFormation puts them on all that they make."""
 
 
 class Target(BaseModel):

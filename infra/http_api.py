@@ -3,11 +3,13 @@
 import json
 from typing import cast
 
-from aws_cdk import Acknowledgment, Duration, Validations
+from aws_cdk import Acknowledgment, CfnOutput, Duration, Stack, Validations
 from aws_cdk.aws_apigatewayv2 import (
+    ApiMapping,
     CfnStage,
     CorsHttpMethod,
     CorsPreflightOptions,
+    DomainName,
     HttpMethod,
     HttpRoute,
     HttpRouteKey,
@@ -17,11 +19,12 @@ from aws_cdk.aws_apigatewayv2 import (
 from aws_cdk.aws_apigatewayv2 import HttpApi as Gateway
 from aws_cdk.aws_apigatewayv2_authorizers import HttpLambdaAuthorizer, HttpLambdaResponseType
 from aws_cdk.aws_apigatewayv2_integrations import HttpLambdaIntegration
+from aws_cdk.aws_certificatemanager import Certificate
 from aws_cdk.aws_cloudwatch import Metric
 from aws_cdk.aws_lambda import IFunction
 from constructs import Construct
 
-from infra.environment import Environment, Target
+from infra.environment import Domain, Environment, Target
 from infra.log_group import RetainedLogGroup
 
 PUBLIC_PATHS = ("/health", "/openapi.json", "/docs")
@@ -63,7 +66,10 @@ class HttpApi(Construct):
         )
         self._to_api = HttpLambdaIntegration("ToApi", api)
         self._add_routes(authorizer, preflight=bool(target.environment.cors_origins))
-        self.url = self._add_stage(target.environment).url
+        stage = self._add_stage(target.environment)
+        self.url = stage.url
+        if domain := target.environment.domain:
+            self._add_domain(domain, stage)
 
     def measure_requests(self, period: Duration) -> list[Metric]:
         """All, those that a caller got wrong, those that we did."""
@@ -116,6 +122,13 @@ class HttpApi(Construct):
             integration=self._to_api,
         )
         Validations.of(route).acknowledge(Acknowledgment(id="AwsSolutions-APIG4", reason=reason))
+
+    def _add_domain(self, domain: Domain, stage: HttpStage) -> None:
+        """Its owner points the name at the output `ApiDomainTarget`, by CNAME or alias."""
+        certificate = Certificate.from_certificate_arn(self, "Certificate", domain.certificate_arn)
+        name = DomainName(self, "Domain", domain_name=domain.name, certificate=certificate)
+        ApiMapping(self, "Mapping", api=self._gateway, domain_name=name, stage=stage)
+        CfnOutput(Stack.of(self), "ApiDomainTarget", value=name.regional_domain_name)
 
     def _add_stage(self, environment: Environment) -> HttpStage:
         stage = HttpStage(

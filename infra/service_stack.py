@@ -34,6 +34,7 @@ class ServiceStack(Stack):
             scope,
             f"Quarterdeck-{target.name}-Service",
             description=f"Quarterdeck, {target.name}: API, queues and functions",
+            tags=target.environment.tags,
         )
         table, blobs = data.table, data.blobs
         code = FunctionCode(self, "Code", zips=zips, platform=target.platform)

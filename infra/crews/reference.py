@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from infra.crews.left_out import LEFT_OUT, RENAMED
 from quarterdeck.systems.configuration import (
     Agent,
@@ -33,6 +35,7 @@ MODELS: tuple[type[Configuration], ...] = (
 )  # fmt: skip
 TABLE = re.compile(r"(<!-- (?P<kind>fields|left out): (?P<name>\w+) -->\n).*?(<!-- end -->)", re.S)
 NAMES = {"integer": "whole number", "boolean": "true or false", "string": "text", "null": "null"}
+FORMATS = {"uri": "URL", "origin": "origin", "email": "mail address", "tag": "text"}
 BOUNDS = {
     "minimum": "from {}", "exclusiveMinimum": "over {}", "maximum": "to {}",
     "exclusiveMaximum": "under {}", "maxItems": "at most {}", "maxLength": "to {} characters",
@@ -81,7 +84,7 @@ def list_left_out(name: str) -> Iterator[str]:
         yield f"| `{theirs}` | is `{ours}` here |"
 
 
-def read_meanings(model: type[Configuration]) -> dict[str, str]:
+def read_meanings(model: type[BaseModel]) -> dict[str, str]:
     """What stands under each field in the model's source."""
     body = ast.parse(inspect.getsource(model)).body[0]
     assert isinstance(body, ast.ClassDef)  # noqa: S101
@@ -114,8 +117,8 @@ def spell_kind(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> str
         return " or ".join(dict.fromkeys(kind for kind in kinds if kind != "null"))
     if "enum" in schema:
         return ", ".join(f"`{value}`" for value in schema["enum"])
-    if schema.get("format") == "uri":
-        return "URL"
+    if schema.get("format") in FORMATS:
+        return FORMATS[schema["format"]]
     kind = NAMES.get(schema.get("type", ""), schema.get("type", ""))
     if schema.get("pattern"):
         kind = "name"

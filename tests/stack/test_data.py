@@ -120,3 +120,11 @@ def test_production_retains_what_it_holds(production: Assembly, development: Ass
     assert read_policies(production) == {"Retain"}
     assert read_policies(development) == {"Delete"}
     assert production.find_one("AWS::DynamoDB::Table")["DeletionProtectionEnabled"] is True
+
+
+def test_both_stacks_carry_the_environments_tags(assembly: Assembly) -> None:
+    stacks = assembly.app.synth().stacks
+    assert len(stacks) == 2
+    for stack in stacks:
+        name = stack.stack_name.split("-")[1]
+        assert stack.tags == {"application": "quarterdeck", "environment": name}

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from infra.environment import DIRECTORY, InvalidEnvironmentError, load_target
+from infra.environment import DIRECTORY, Environment, InvalidEnvironmentError, load_target
+from infra.settings_table import DOCUMENT, fill_table
 
 
 @pytest.fixture
@@ -68,6 +70,40 @@ def test_alarms_go_to_one_address(tmp_path: Path, settings: dict[str, Any], addr
     load(tmp_path, settings | {"alarm_email": "ops@team.example"})
     with pytest.raises(InvalidEnvironmentError, match=r"^alarm_email: String should match"):
         load(tmp_path, settings | {"alarm_email": address})
+
+
+@pytest.mark.parametrize(
+    ("domain", "faults"),
+    [
+        ({"name": "https://a.example"}, ["domain.name: ", "domain.certificate_arn: "]),
+        ({"name": "a.example", "certificate_arn": "arn:aws:s3:::a"}, ["domain.certificate_arn: "]),
+        ("a.example", ["domain: "]),
+    ],
+)
+def test_a_domain_has_its_name_and_certificate(
+    tmp_path: Path, settings: dict[str, Any], domain: Any, faults: list[str]
+) -> None:
+    with pytest.raises(InvalidEnvironmentError) as caught:
+        load(tmp_path, settings | {"domain": domain})
+    said = str(caught.value).splitlines()
+    assert len(said) == len(faults)
+    assert all(line.startswith(fault) for line, fault in zip(said, faults, strict=True))
+
+
+@pytest.mark.parametrize("tags", [{"aws:x": "1"}, {"": "1"}, {"x": "?"}, {"x" * 129: "1"}])
+def test_tags_are_such_as_aws_takes(
+    tmp_path: Path, settings: dict[str, Any], tags: dict[str, str]
+) -> None:
+    load(tmp_path, settings | {"tags": {"cost center": "42/a", "team": ""}})
+    with pytest.raises(InvalidEnvironmentError, match=r"^tags\."):
+        load(tmp_path, settings | {"tags": tags})
+
+
+def test_the_document_says_what_the_files_set() -> None:
+    document = DOCUMENT.read_text(encoding="utf-8")
+    assert fill_table(document) == document, "make settings-table"
+    rows = re.findall(r"^\| `(\w+)` \|.*\| (.+) \|$", document, re.MULTILINE)
+    assert [name for name, _ in rows] == list(Environment.model_fields)
 
 
 def test_every_setting_must_be_there(tmp_path: Path, settings: dict[str, Any]) -> None:

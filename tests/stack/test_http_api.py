@@ -1,9 +1,13 @@
 """The HTTP API: everything behind the authorizer but what is public on purpose."""
 
 import json
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+import yaml
 
+from infra.environment import DIRECTORY
 from tests.stack.conftest import Assembly
 
 pytestmark = pytest.mark.xdist_group("synth")
@@ -52,6 +56,33 @@ def test_requests_are_throttled_and_logged_as_json(assembly: Assembly) -> None:
     assert {"request_id", "status", "path"} <= set(line)
     # A key or a body would be a secret in a log.
     assert not [field for field in line.values() if "header" in field or "body" in field]
+
+
+def test_a_domain_is_mapped_to_the_api(
+    synthesise: Callable[..., Assembly], production: Assembly, tmp_path: Path
+) -> None:
+    certificate = "arn:aws:acm:eu-central-1:123456789012:certificate/1"
+    domain = {"name": "crews.team.example", "certificate_arn": certificate}
+    settings = yaml.safe_load((DIRECTORY / "production.yaml").read_text())
+    (tmp_path / "production.yaml").write_text(yaml.safe_dump(settings | {"domain": domain}))
+    named = synthesise("production", directory=tmp_path)
+
+    [(logical_id, made)] = named.find("AWS::ApiGatewayV2::DomainName").items()
+    assert made["DomainName"] == "crews.team.example"
+    [configured] = made["DomainNameConfigurations"]
+    assert configured["CertificateArn"] == certificate
+    mapping = named.find_one("AWS::ApiGatewayV2::ApiMapping")
+    [api] = named.find("AWS::ApiGatewayV2::Api")
+    assert (mapping["ApiId"], mapping["DomainName"]) == ({"Ref": api}, {"Ref": logical_id})
+    template = json.loads(named.templates[1].read_text())
+    assert template["Outputs"]["ApiDomainTarget"]["Value"] == {
+        "Fn::GetAtt": [logical_id, "RegionalDomainName"]
+    }
+    added = named.service.keys() - production.service.keys()
+    assert {named.service[each]["Type"] for each in added} == {
+        "AWS::ApiGatewayV2::DomainName",
+        "AWS::ApiGatewayV2::ApiMapping",
+    }
 
 
 def test_the_gateway_waits_longer_than_the_function(assembly: Assembly) -> None:

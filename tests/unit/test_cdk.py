@@ -59,9 +59,11 @@ def test_no_region_and_no_credentials_are_said(
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     with pytest.raises(LocalRunFailed, match="no region is set"):
         find_account()
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
-    with pytest.raises(LocalRunFailed, match=r"AWS does not know who you are: .*credentials"):
-        find_account()
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        with monkeypatch.context() as patched:
+            patched.setenv(name, "eu-central-1")
+            with pytest.raises(LocalRunFailed, match=r"AWS does not know you: .*credentials"):
+                find_account()
 
 
 def write_npx(directory: Path, script: str) -> None:

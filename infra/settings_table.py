@@ -1,0 +1,56 @@
+"""`make settings-table`: the table of docs/environments.md, made from the model and the files."""
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from infra.crews.reference import read_meanings, spell_kind
+from infra.environment import DIRECTORY, Environment, load_target
+
+DOCUMENT = Path(__file__).parents[1] / "docs" / "environments.md"
+TABLE = re.compile(r"(<!-- settings -->\n).*?(<!-- end -->)", re.S)
+# From the one that may break to the one that may not.
+ORDER = {name: place for place, name in enumerate(("development", "staging", "production"))}
+
+
+def main() -> int:
+    DOCUMENT.write_text(fill_table(DOCUMENT.read_text(encoding="utf-8")), encoding="utf-8")
+    return 0
+
+
+def fill_table(document: str) -> str:
+    """The document with the table between its marks made anew."""
+    rows = "\n".join(list_settings())
+    return TABLE.sub(lambda mark: f"{mark[1]}{rows}\n{mark[2]}", document)
+
+
+def list_settings() -> Iterator[str]:
+    """A row for each setting: what it takes, what each environment says, what it means."""
+    names = sorted((path.stem for path in DIRECTORY.glob("*.yaml")), key=lambda n: ORDER.get(n, 9))
+    written = [load_target(name).environment.model_dump(mode="json") for name in names]
+    schema = Environment.model_json_schema()
+    meanings = read_meanings(Environment)
+    yield f"| setting | value | {' | '.join(names)} | |"
+    yield "|---" * (len(names) + 3) + "|"
+    for field, described in schema["properties"].items():
+        kind = spell_kind(described, schema.get("$defs", {}))
+        if {"type": "null"} in described.get("anyOf", ()):
+            kind = f"{kind}, or `null`"
+        values = " | ".join(spell_value(environment[field]) for environment in written)
+        yield f"| `{field}` | {kind} | {values} | {meanings[field]} |"
+
+
+def spell_value(value: object) -> str:
+    if value in ([], {}):
+        return "none"
+    if isinstance(value, dict):
+        value = [f"{key}: {text}" for key, text in value.items()]
+    if isinstance(value, list):
+        return ", ".join(f"`{each}`" for each in value)
+    return f"`{value if isinstance(value, str) else json.dumps(value)}`"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
