@@ -13,6 +13,8 @@ from pydantic import (
     HttpUrl,
     StringConstraints,
     ValidationError,
+    ValidationInfo,
+    field_validator,
 )
 
 from layers.packages import Platform
@@ -91,6 +93,10 @@ class Environment(BaseModel):
     """A name of your own for the API, as `name` and `certificate_arn`; null: API Gateway's."""
     alarm_email: MailAddress | None
     """Who gets alerts and alarms by mail, once the address is confirmed; null: nobody."""
+    snap_start: bool
+    """The API starts from a snapshot of itself, taken when it is deployed."""
+    provisioned_concurrency: int = Field(ge=0, le=1000)
+    """Instances of the API that are kept ready, at a price by the hour; not with `snap_start`."""
     log_retention_days: Literal[1, 7, 14, 30, 90, 180, 365, 731, 1827, 3653]
     """How long the functions' logs and the API's access log are kept."""
     removal_policy: Literal["destroy", "retain"]
@@ -101,6 +107,13 @@ class Environment(BaseModel):
     """How far back the table can be restored to a point in time."""
     tags: dict[TagKey, TagValue]
     """On both stacks; CloudFormation puts them on all that they make."""
+
+    @field_validator("provisioned_concurrency")
+    @classmethod
+    def _refuse_both(cls, instances: int, others: ValidationInfo) -> int:
+        if instances and others.data.get("snap_start"):
+            raise ValueError("AWS refuses it with snap_start: one of them at most")
+        return instances
 
 
 class Target(BaseModel):

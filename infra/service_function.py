@@ -5,7 +5,7 @@ from typing import cast
 
 from aws_cdk import Acknowledgment, Duration, Validations
 from aws_cdk.aws_iam import Role, ServicePrincipal
-from aws_cdk.aws_lambda import CfnFunction, Function, RecursiveLoop
+from aws_cdk.aws_lambda import CfnFunction, Function, RecursiveLoop, SnapStartConf
 from constructs import Construct
 
 from infra.environment import Target
@@ -33,6 +33,7 @@ class ServiceFunction(Construct):
         module: str | None = None,
         layers: tuple[str, ...] = ("base",),
         recursive_loop: RecursiveLoop = RecursiveLoop.TERMINATE,
+        snap_start: bool = False,
     ) -> None:
         super().__init__(scope, name.capitalize())
         logs = RetainedLogGroup(self, "Logs", target.environment)
@@ -52,6 +53,7 @@ class ServiceFunction(Construct):
             memory_size=memory_mib,
             timeout=timeout,
             recursive_loop=recursive_loop,
+            snap_start=SnapStartConf.ON_PUBLISHED_VERSIONS if snap_start else None,
             environment={
                 "ENVIRONMENT": target.name,
                 "LOG_LEVEL": target.environment.log_level,

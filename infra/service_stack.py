@@ -102,7 +102,7 @@ class ServiceStack(Stack):
             backups=backups,
         )
         http_api = HttpApi(
-            self, "HttpApi", target=target, api=api.function, authorizer=authorizer.function
+            self, "HttpApi", target=target, api=api.entry, authorizer=authorizer.function
         )
         queues = {"tasks": tasks, "deployments": deployments, "backups": backups}
         functions = {

@@ -90,6 +90,22 @@ def test_a_domain_has_its_name_and_certificate(
     assert all(line.startswith(fault) for line, fault in zip(said, faults, strict=True))
 
 
+def test_an_api_has_a_snapshot_or_ready_instances(tmp_path: Path, settings: dict[str, Any]) -> None:
+    for snap_start, instances in ((True, 0), (False, 2)):
+        load(
+            tmp_path,
+            settings | {"snap_start": snap_start, "provisioned_concurrency": instances},
+        )
+    both = {"snap_start": True, "provisioned_concurrency": 2, "log_level": "LOUD"}
+    with pytest.raises(InvalidEnvironmentError) as caught:
+        load(tmp_path, settings | both)
+    assert [line.partition(":")[0] for line in str(caught.value).splitlines()] == [
+        "log_level",
+        "provisioned_concurrency",
+    ]
+    assert "AWS refuses it with snap_start: one of them at most" in str(caught.value)
+
+
 @pytest.mark.parametrize("tags", [{"aws:x": "1"}, {"": "1"}, {"x": "?"}, {"x" * 129: "1"}])
 def test_tags_are_such_as_aws_takes(
     tmp_path: Path, settings: dict[str, Any], tags: dict[str, str]
