@@ -19,6 +19,7 @@ class Service(Api):
     """Answers as a service whose task ends in `task`, and notes what it was asked."""
 
     task: dict[str, Any]
+    jobs: dict[str, dict[str, Any]]
     asked: list[str]
 
     def send(self, method: str, path: str, body: Any, headers: Mapping[str, str] = {}) -> Answer:
@@ -30,11 +31,24 @@ class Service(Api):
                 return Answer(202, {}, {"task_id": "t1"})
             case "GET", ["crews", "s1", "tasks", "t1"]:
                 return Answer(200, {}, {"steps": [], **self.task})
+            case "POST", ["crews", "s1", "backup"]:
+                return Answer(202, {}, {"backup": {"backup_id": "b1", "status": "running"}})
+            case "POST", ["crews", "s1", "backups", "b1", "verify"]:
+                begun = {"verification_id": "v1", "status": "running"}
+                return Answer(202, {}, {"verification": begun})
+            case "GET", ["crews", "s1", "backups" | "verifications" as kind, _]:
+                return Answer(200, {}, {kind[:-1]: self.jobs[kind]})
         return Answer(200, {}, {"state": "active"})
 
 
-def make_service(**task: Any) -> Service:
+BACKUP: dict[str, Any] = {"backup_id": "b1", "status": "completed", "parts": {"task_histories": 1}}
+DONE: dict[str, Any] = {"status": "succeeded", "result": {"output": ANSWER}}
+
+
+def make_service(*, jobs: dict[str, dict[str, Any]] | None = None, **task: Any) -> Service:
     service = Service("https://api.example", "key")
+    completed = {"backups": BACKUP, "verifications": {"status": "completed"}}
+    object.__setattr__(service, "jobs", completed | (jobs or {}))
     object.__setattr__(service, "task", task)
     object.__setattr__(service, "asked", [])
     return service
@@ -46,8 +60,37 @@ def _health_of_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_answer_from_the_document_passes_and_the_system_is_deleted() -> None:
-    service = make_service(status="succeeded", result={"output": ANSWER})
+    service = make_service(**DONE)
     smoke.run_smoke(service, 5)
+    asked = [line for line in service.asked if not line.startswith("GET")]
+    assert asked == [
+        "POST /crews",
+        "POST /crews/s1/tasks",
+        "POST /crews/s1/backup",
+        "POST /crews/s1/backups/b1/verify",
+        "DELETE /crews/s1?force=true",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("jobs", "reason"),
+    [
+        ({"backups": {"status": "failed", "reasons": ["a", "b"]}}, "the backup failed: a; b"),
+        ({"backups": BACKUP | {"parts": {}}}, "the backup has no task"),
+        ({"verifications": {"status": "failed"}}, "the verification failed: no reason"),
+        (
+            {"verifications": {"status": "running", "verification_id": "v1"}},
+            "the verification still runs after 0 s",
+        ),
+    ],
+)
+def test_a_backup_that_is_not_good_is_a_failure(
+    jobs: dict[str, dict[str, Any]], reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(smoke, "JOB_S", 0.4)
+    service = make_service(jobs=jobs, **DONE)
+    with pytest.raises(LocalRunFailed, match=reason):
+        smoke.run_smoke(service, 5)
     assert service.asked[-1] == "DELETE /crews/s1?force=true"
 
 
