@@ -91,7 +91,7 @@ smoke: install ## the sample crew through a deployed service: URL=https://… KE
 	@PYTHONPATH=functions:. $(PYTHON) -m infra.smoke
 
 recover: install ## systems from their archives when the table is lost: ENV=production (FROM=table)
-	@$(PYTHON) -m infra.recover "$(ENV)" $(FROM)
+	@PYTHONPATH=functions:. $(PYTHON) -m infra.recover "$(ENV)" $(FROM)
 
 redrive: install ## puts dead letters back: ENV=staging QUEUE=tasks (deployments, backups)
 	@$(PYTHON) -m infra.redrive "$(ENV)" "$(or $(QUEUE),tasks)"

@@ -56,6 +56,17 @@ class Emulator:
         session = boto3.session.Session("test", "test", region_name=REGION)
         return session.client(service, endpoint_url=self.endpoint)  # type: ignore[call-overload]
 
+    @property
+    def credentials(self) -> dict[str, str]:
+        """The same rights for another process, by its environment."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+        }
+
 
 @contextmanager
 def run_emulator(

@@ -2,12 +2,15 @@
 
 import json
 import os
+import subprocess
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from infra.local.api import Api
+from infra.local.emulator import Emulator
+from infra.local.ministack import ROOT
 from infra.local.service import Service
 from quarterdeck.backups.archive.head import ArchiveKeys
 from quarterdeck.backups.archives import Archives
@@ -104,6 +107,41 @@ def test_a_backup_is_proven_and_restored(api: Api) -> None:
     assert follow(api, begun)["status"] == "restored"
     assert api.get(f"/crews/{system_id}/tasks/{task_id}").json == done
     assert wait(api, system_id, submit(api, system_id, description="x"))["status"] == "succeeded"
+
+
+def test_a_system_that_the_table_has_lost_comes_back_from_its_archive(
+    api: Api, inside: Inside, emulator: Emulator
+) -> None:
+    """By the command that the runbook names, with an operator's rights."""
+    system_id = deploy(api, systems.system("lost"))
+    task_id = submit(api, system_id, description="Ships follow a light. " * 4000)
+    done = wait(api, system_id, task_id)
+    backup = back_up(api, system_id)
+    lose_system(inside.table, system_id)
+    assert api.get(f"/crews/{system_id}").status == 404
+
+    ran = subprocess.run(
+        ["make", "recover", "ENV=development"],
+        env=os.environ | emulator.credentials,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert f"{system_id}: 'lost' is as of {backup['timestamp']}" in ran.stdout
+    assert api.get(f"/crews/{system_id}/tasks/{task_id}").json == done
+    (kept,) = api.get(f"/crews/{system_id}/backups").json["backups"]
+    assert (kept["backup_id"], bool(kept["restore_proven_at"])) == (backup["backup_id"], True)
+    assert wait(api, system_id, submit(api, system_id, description="x"))["status"] == "succeeded"
+
+
+def lose_system(table: Table, system_id: str) -> None:
+    pages = table.client.get_paginator("scan").paginate(TableName=table.name)
+    for item in (each for page in pages for each in page["Items"]):
+        if system_id in item["pk"]["S"] or item.get("system_id") == {"S": system_id}:
+            key = {name: item[name] for name in ("pk", "sk")}
+            table.client.delete_item(TableName=table.name, Key=key)
 
 
 def follow(api: Api, begun: Any) -> Any:

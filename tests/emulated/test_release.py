@@ -15,7 +15,7 @@ from aws_cdk import App
 from infra.app import add_stacks
 from infra.environment import load_target
 from infra.local.api import Api
-from infra.local.emulator import REGION, Emulator, run_emulator
+from infra.local.emulator import Emulator, run_emulator
 from infra.local.failure import LocalRunFailed
 from infra.local.ministack import ROOT, STATE_DIR
 from infra.local.service import locate_api
@@ -40,13 +40,7 @@ def run_cdk(account: Emulator, action: str, assembly: Path) -> str:
     """What the command said; it has to succeed."""
     ended = subprocess.run(
         [sys.executable, "-m", "infra.cdk", action, "development", str(assembly)],
-        env={
-            **os.environ,
-            "AWS_ENDPOINT_URL": account.endpoint,
-            "AWS_REGION": REGION,
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-        },
+        env=os.environ | account.credentials,
         cwd=ROOT,
         capture_output=True,
         text=True,
