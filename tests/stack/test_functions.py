@@ -81,7 +81,7 @@ def test_crewai_is_under_those_alone_who_run_crews_or_their_tools(development: A
         "api": ["Base"],
         "authorizer": ["Base"],
         "monitor": ["Base"],
-        "backup": ["Base", "Back"],
+        "backup": ["Back", "Base"],
         "deployer": ["Base", "Crew"],
         "worker": ["Base", "Crew"],
         "tools_runner": ["Base", "Crew", "Tool"],

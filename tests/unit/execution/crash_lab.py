@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-from moto.server import ThreadedMotoServer
 
 from quarterdeck.table import Table
 from tests.account import ENVIRONMENT, create_table
@@ -21,6 +20,16 @@ from tests.openai_server import Body, Message, OpenAIServer, answer_by_rule
 from tests.unit.execution.memory_answers import answer_memory
 
 ROOT = Path(__file__).parents[3]
+
+SERVE = """
+import sys
+from moto.server import ThreadedMotoServer
+moto = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+moto.start()
+print("http://%s:%s" % moto.get_host_and_port(), flush=True)
+sys.stdin.read()
+"""
+"""Says its URL, and serves until its input is closed."""
 
 type Point = tuple[str, int]
 """(phase, the how-manieth time that it is reached)."""
@@ -122,11 +131,26 @@ def open_lab(room: Path) -> Iterator[Lab]:
     environment["PYTHONPATH"] = os.pathsep.join(
         str(ROOT / part) for part in ("functions", "layers/crewai/stubs", ".")
     )
-    moto = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    moto.start()
-    host, port = moto.get_host_and_port()
+    with serve_moto() as url:
+        yield from open_lab_at(url, room, environment)
+
+
+@contextmanager
+def serve_moto() -> Iterator[str]:
+    """In a process of its own: in this one, any test that mocks AWS would empty it."""
+    moto = subprocess.Popen(
+        [sys.executable, "-c", SERVE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    with moto:
+        assert moto.stdin
+        assert moto.stdout
+        yield moto.stdout.readline().strip()
+        moto.stdin.close()
+
+
+def open_lab_at(url: str, room: Path, environment: dict[str, str]) -> Iterator[Lab]:
     options: Any = {
-        "endpoint_url": f"http://{host}:{port}",
+        "endpoint_url": url,
         "region_name": "eu-west-1",
         "aws_access_key_id": "test",
         "aws_secret_access_key": "test",
@@ -145,4 +169,3 @@ def open_lab(room: Path) -> Iterator[Lab]:
         yield Lab(server, worker, room, Table(client, "quarterdeck"))
         assert worker.stdin
         worker.stdin.close()
-    moto.stop()
