@@ -4,6 +4,8 @@ import secrets
 from collections.abc import Callable
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from tests.fake_dynamodb import cancel, refuse
 
 
@@ -78,5 +80,11 @@ class FaultyDynamoDB:
         try:
             self.after_write()
         except LostAnswer:
-            return call(**request)
+            try:
+                return call(**request)
+            except ClientError as error:
+                # MiniStack compares the repeated transaction with one whose numbers it has since
+                # put into plain digits; DynamoDB answers as it did the first time.
+                if error.response["Error"]["Code"] != "IdempotentParameterMismatchException":
+                    raise
         return answer

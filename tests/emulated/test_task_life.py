@@ -38,7 +38,7 @@ def test_a_tasks_life_on_the_emulator(aws: Callable[[str], Any]) -> None:
     run_state_machine_as_test(
         EmulatedTaskLife,
         settings=settings(
-            max_examples=60,
+            max_examples=40,
             stateful_step_count=40,
             suppress_health_check=[HealthCheck.too_slow],
         ),

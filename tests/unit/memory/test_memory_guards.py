@@ -24,6 +24,7 @@ ERASED_S3 = "test_store.py::test_erased_content_does_not_come_back_in_s3"
 MOVED = "test_store.py::test_a_memory_that_left_a_scope_is_not_erased_with_it"
 WHOLE = "test_store.py::test_a_batch_of_several_embedders_is_refused_whole"
 NEAREST = "test_search.py::test_the_nearest_are_found"
+ROW = "test_search.py::test_who_takes_the_row_of_one_that_left_is_found"
 MANY = "test_search.py::test_many_are_searched_as_few_are"
 
 LOG = "memory.log:Log"
@@ -61,7 +62,7 @@ EDITS = [
         "memory.search:Matrix.remove",
         "self.coarse[row] = self.coarse[len(self.ids)]",
         "pass",
-        NEAREST,
+        ROW,
     ),
 ]
 

@@ -56,6 +56,18 @@ def test_the_nearest_are_found(
         assert rank == pytest.approx(score(embeddings[memory.record_id], query), abs=0.001)
 
 
+def test_who_takes_the_row_of_one_that_left_is_found() -> None:
+    store = open_store(FakeTable())
+    embeddings = ([-1.0, 0.0, 0.0], [1.0, 1.0, 0.0], [1.0, 0.0, 0.0])
+    memories = [make_memory(n, each) for n, each in enumerate(embeddings)]
+    store.put(memories)
+    store.search([1.0, 0.0, 0.0])
+    store.delete(Filter(record_ids={memories[0].record_id}))
+    ((found, rank),) = store.search([1.0, 0.0, 0.0], limit=1)
+    assert found.record_id == memories[2].record_id
+    assert rank == pytest.approx(1, abs=0.001)
+
+
 def test_many_are_searched_as_few_are(
     store: MemoryStore, other: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
