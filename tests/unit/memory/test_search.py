@@ -3,6 +3,7 @@
 import math
 import random
 from collections.abc import Callable
+from itertools import permutations
 
 import numpy as np
 import pytest
@@ -56,15 +57,18 @@ def test_the_nearest_are_found(
         assert rank == pytest.approx(score(embeddings[memory.record_id], query), abs=0.001)
 
 
-def test_who_takes_the_row_of_one_that_left_is_found() -> None:
+@pytest.mark.parametrize(("gone", "nearest"), list(permutations(range(3), 2)))
+def test_who_takes_the_row_of_one_that_left_is_found(gone: int, nearest: int) -> None:
+    query = [1.0, 0.0, 0.0]
+    embeddings = [[1.0, 1.0, 0.0] for _ in range(3)]
+    embeddings[gone], embeddings[nearest] = [-1.0, 0.0, 0.0], query
     store = open_store(FakeTable())
-    embeddings = ([-1.0, 0.0, 0.0], [1.0, 1.0, 0.0], [1.0, 0.0, 0.0])
     memories = [make_memory(n, each) for n, each in enumerate(embeddings)]
     store.put(memories)
-    store.search([1.0, 0.0, 0.0])
-    store.delete(Filter(record_ids={memories[0].record_id}))
-    ((found, rank),) = store.search([1.0, 0.0, 0.0], limit=1)
-    assert found.record_id == memories[2].record_id
+    store.search(query)
+    store.delete(Filter(record_ids={memories[gone].record_id}))
+    ((found, rank),) = store.search(query, limit=1)
+    assert found.record_id == memories[nearest].record_id
     assert rank == pytest.approx(1, abs=0.001)
 
 
