@@ -3,14 +3,11 @@
 That no trial breaks a rule as long as nothing is taken out is `test_task_races`.
 """
 
-import os
-
 import pytest
 
 from tests.edits import Edit, edited
 from tests.mutations import Guard, hunt, list_guards, without
-
-prove = pytest.mark.skipif(not os.environ.get("QUARTERDECK_PROVE"), reason="a part of make prove")
+from tests.prove import prove
 
 ONE_END = "END is put once"
 

@@ -1,13 +1,11 @@
 """Each check of an archive is needed: without it a test fails. A part of make prove."""
 
-import os
 from pathlib import Path
 
 import pytest
 
 from tests.edits import Edit, edited, run_edited
-
-prove = pytest.mark.skipif(not os.environ.get("QUARTERDECK_PROVE"), reason="a part of make prove")
+from tests.prove import prove
 
 HERE = "tests/unit/backups"
 WRONGLY = "test_damage.py::test_what_was_written_wrongly_is_found_though_it_is_authentic"

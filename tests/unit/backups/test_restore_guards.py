@@ -1,13 +1,11 @@
 """Each guard of a restore is needed: without it a test fails. A part of make prove."""
 
-import os
 from pathlib import Path
 
 import pytest
 
 from tests.edits import Edit, edited, run_edited
-
-prove = pytest.mark.skipif(not os.environ.get("QUARTERDECK_PROVE"), reason="a part of make prove")
+from tests.prove import prove
 
 HERE = Path(__file__).parent
 RESTORE = "test_restore.py::test"

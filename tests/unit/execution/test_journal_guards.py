@@ -3,14 +3,12 @@
 A part of make prove.
 """
 
-import os
 from pathlib import Path
 
 import pytest
 
 from tests.edits import Edit, edited, run_edited
-
-prove = pytest.mark.skipif(not os.environ.get("QUARTERDECK_PROVE"), reason="a part of make prove")
+from tests.prove import prove
 
 REPLAY = "test_journal_replay.py::test_a_crew_that_runs_again_asks_nothing_again"
 KEPT_APART = "test_journal_replay.py::test_calls_that_ask_the_same_are_kept_apart"

@@ -1,13 +1,11 @@
 """Each guard of knowledge and of erasures is needed: without it a test fails."""
 
-import os
 from pathlib import Path
 
 import pytest
 
 from tests.edits import Edit, edited, run_edited
-
-prove = pytest.mark.skipif(not os.environ.get("QUARTERDECK_PROVE"), reason="a part of make prove")
+from tests.prove import prove
 
 LOST = "execution/test_knowledge.py::test_a_worker_lost_while_indexing_pays_once"
 FURTHER = "execution/test_knowledge.py::test_a_further_task_and_version_embed_what_is_new"

@@ -1,13 +1,11 @@
 """Each guard of a crew's memory is needed: without it a test fails."""
 
-import os
 from pathlib import Path
 
 import pytest
 
 from tests.edits import Edit, edited, run_edited
-
-prove = pytest.mark.skipif(not os.environ.get("QUARTERDECK_PROVE"), reason="a part of make prove")
+from tests.prove import prove
 
 MEMORY = "test_memory.py::test_"
 THROTTLES = f"{MEMORY}an_embedder_that_throttles_costs_nothing_but_memory"

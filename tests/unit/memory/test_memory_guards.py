@@ -1,13 +1,11 @@
 """Each guard of the store is needed: without it a test fails. A part of make prove."""
 
-import os
 from pathlib import Path
 
 import pytest
 
 from tests.edits import Edit, edited, run_edited
-
-prove = pytest.mark.skipif(not os.environ.get("QUARTERDECK_PROVE"), reason="a part of make prove")
+from tests.prove import prove
 
 HERE = "tests/unit/memory"
 LATE = "test_races.py::test_a_writer_that_commits_late_is_not_missed"
