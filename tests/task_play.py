@@ -18,6 +18,7 @@ from quarterdeck.tasks.states import TERMINAL
 from quarterdeck.tasks.submission import TaskRequest, accept_task, retry_task
 from quarterdeck.tasks.upkeep import Upkeep
 from tests.fake_dynamodb import FakeDynamoDB
+from tests.task_once import Answer, check_once, submit_once
 from tests.task_watch import Watch, check_everything, read_all
 from tests.task_world import CREWS, SMOOTH, Actor, Plan, Role, Sent, World
 
@@ -52,6 +53,7 @@ class Play:
         if self.in_memory:
             self.client.on_change = self.watch.see_change
         self.attempts: list[Attempt] = []
+        self.answers: list[Answer] = []
         self._table_name = table_name
         self._owned: set[tuple[str, int]] = set()
         self._known: dict[int, Any] = {}
@@ -81,6 +83,16 @@ class Play:
     def submit_known(self, plan: Plan = SMOOTH) -> None:
         if self.watch.states:
             self.submit(plan, known_id=next(iter(self.watch.states)))
+
+    def submit_once(self, plan: Plan = SMOOTH, key: str = "first", body: str = "this") -> None:
+        """By a key; sent again with it as a caller would who got no answer."""
+        world = self.world
+
+        def act(actor: Actor) -> None:
+            self.answers.append(submit_once(world, actor, key, body))
+            admit_for(world.table, world.queue, world.scope, "one", actor.clock)
+
+        self._let("api", act, plan)
 
     def admit(self, plan: Plan = SMOOTH, crew: str = "one") -> None:
         world = self.world
@@ -251,6 +263,7 @@ class Play:
             *self.world.violations,
             *self.watch.check_messages(),
             *check_everything(self.world.scope, items),
+            *check_once(items, self.answers),
         ]
         self._broken = self._broken or bool(wrong)
         assert not wrong, "\n".join(wrong)
@@ -272,7 +285,7 @@ class Play:
             *(world.violations, world.cancel_asked, world.cancelled),
             *(world.queue.messages, world.queue.told_at, watch.changed_at, watch.dispatched_by),
             *(watch.queued_at, watch.states, watch.losses, watch.recorded),
-            *(self.attempts, self._owned),
+            *(self.attempts, self.answers, self._owned),
         ]
         contents = [copy(holder) for holder in holders]
 
