@@ -19,6 +19,7 @@ from quarterdeck.systems.lifecycle import pause_system
 from quarterdeck.systems.records import System
 from quarterdeck.table import ConditionFailed, Item, Update
 from quarterdeck.tasks.ending import stop_task
+from quarterdeck.tasks.listing import TaskFilter, find_page
 from quarterdeck.tasks.submission import retry_task
 from tests import systems
 from tests.backup_site import BLOBS
@@ -272,7 +273,7 @@ def test_it_goes_on_through_any_number_of_invocations(site: RestoreSite, system:
     assert (restore.status, restore.outcome) == ("completed", "restored")
     assert restore.epoch > 10
     restored = site.systems.get(system.system_id)
-    assert len(site.tasks.list_page(restored.scope, 100, None).items) == 3
+    assert len(find_page(site.table, restored.scope, TaskFilter(), 100, None).items) == 3
 
 
 def test_what_has_expired_since_is_left_out(site: RestoreSite, system: System) -> None:
