@@ -59,7 +59,11 @@ def serialize(answer: Any) -> str:
     return json.dumps(drop_absent(answer), separators=(",", ":"))
 
 
-app = APIGatewayHttpResolver(enable_validation=True, serializer=serialize)
+app = APIGatewayHttpResolver(
+    enable_validation=True,
+    serializer=serialize,
+    response_validation_error_http_code=500,  # An answer that is not as it should be: our failure.
+)
 for resource in (
     service,
     systems,

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from quarterdeck.errors import FieldError, InvalidInput
 from quarterdeck.http.access import needs, open_system, services_of
 from quarterdeck.http.documentation import describe_answers
+from quarterdeck.http.etags import IfNoneMatch, answer_unless_known
 from quarterdeck.http.moments import Moment
 from quarterdeck.http.once import IdempotencyKey, do_once
 from quarterdeck.http.pagination import PAGE_SIZE, Cursor, Limit
@@ -175,13 +176,18 @@ def list_tasks(
 @router.get(
     "/crews/<system_id>/tasks/<task_id>",
     summary="Read a task: status, steps, result",
+    description="Its `ETag` is another one whenever the answer is. With a `result_url` each answer "
+    "is: the link is new.",
     tags=["tasks"],
     security=needs("read"),
-    responses=describe_answers(TaskView, 404),
+    responses=describe_answers(TaskView, 404, etag=True),
 )
-def get_task(system_id: str, task_id: str) -> TaskView:
+def get_task(
+    system_id: str, task_id: str, if_none_match: IfNoneMatch = None
+) -> Response[TaskView | None]:
     system = open_system(router, system_id)
-    return services_of(router).tasks.get_view(system.scope, task_id)
+    view = services_of(router).tasks.get_view(system.scope, task_id)
+    return answer_unless_known(view, if_none_match)
 
 
 @router.post(
