@@ -2,7 +2,7 @@
 
 import hashlib
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Literal
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.content_types import APPLICATION_JSON
@@ -17,6 +17,9 @@ IfNoneMatch = Annotated[
     ),
 ]
 
+Empty = Literal[""]
+"""The emulator takes no null for a body."""
+
 
 def make_etag(answer: BaseModel) -> str:
     """Another one whenever anything in the answer is another."""
@@ -28,12 +31,12 @@ def list_etags(header: str) -> set[str]:
     return {tag.strip().removeprefix("W/") for tag in header.split(",")}
 
 
-def answer_unless_known[M: BaseModel](answer: M, if_none_match: str | None) -> Response[M | None]:
+def answer_unless_known[M: BaseModel](answer: M, if_none_match: str | None) -> Response[M | Empty]:
     """200 with the answer, or 304."""
     etag = make_etag(answer)
     known = list_etags(if_none_match or "")
     if etag in known or "*" in known:
-        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers={"ETag": etag})
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers={"ETag": etag}, body="")
     return Response(
         status_code=HTTPStatus.OK,
         content_type=APPLICATION_JSON,

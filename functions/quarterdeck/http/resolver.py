@@ -25,6 +25,7 @@ from quarterdeck.http import (
     scale,
     service,
     systems,
+    task_history,
     tasks,
 )
 from quarterdeck.http.access import AccessCheck, require_declarations
@@ -70,6 +71,7 @@ for resource in (
     deployments,
     scale,
     tasks,
+    task_history,
     metrics,
     memories,
     alerts,

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from quarterdeck.errors import FieldError, InvalidInput
 from quarterdeck.http.access import needs, open_system, services_of
 from quarterdeck.http.documentation import describe_answers
-from quarterdeck.http.etags import IfNoneMatch, answer_unless_known
+from quarterdeck.http.etags import Empty, IfNoneMatch, answer_unless_known
 from quarterdeck.http.moments import Moment
 from quarterdeck.http.once import IdempotencyKey, do_once
 from quarterdeck.http.pagination import PAGE_SIZE, Cursor, Limit
@@ -184,7 +184,7 @@ def list_tasks(
 )
 def get_task(
     system_id: str, task_id: str, if_none_match: IfNoneMatch = None
-) -> Response[TaskView | None]:
+) -> Response[TaskView | Empty]:
     system = open_system(router, system_id)
     view = services_of(router).tasks.get_view(system.scope, task_id)
     return answer_unless_known(view, if_none_match)
