@@ -1,6 +1,6 @@
 """EventBridge, hourly; SQS `backups` -> backups begun, made, verified, restored, pruned."""
 
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import boto3
@@ -33,7 +33,7 @@ def load_service() -> BackupService:
         archives=Archives(s3, settings.archives_bucket_name, keys),
         queue=Queue(boto3.client("sqs"), settings.backups_queue_url),
         clock=read_clock,
-        find_erased=lambda system_id: list_erasures(table, system_id).strip,
+        find_erased=partial(list_erasures, table),
         frequency=settings.backup_frequency,
     )
 

@@ -61,6 +61,7 @@ class Api(ServiceFunction):
         )
         blobs.allow(self.role, "s3:GetObject", "s3:PutObject")
         blobs.allow_memory_removal(self.role)
+        blobs.allow_task_removal(self.role)
         tasks.allow_send(self.role)
         deployments.allow_send(self.role)
         backups.allow_send(self.role)

@@ -80,6 +80,27 @@ class BlobBucket(Construct):
         policy = Policy(role, "MemoryRemoval", roles=[role], statements=[statement])
         accept_wildcard(policy, objects, "Memories are named when they are kept.")
 
+    def allow_task_removal(self, role: Role) -> None:
+        """Lets the role find and delete what is in S3 of tasks, as `allow_memory_removal`."""
+        objects = self._spell("tasks/*")
+        policy = Policy(
+            role,
+            "TaskRemoval",
+            roles=[role],
+            statements=[
+                PolicyStatement(actions=["s3:DeleteObject"], resources=[objects]),
+                PolicyStatement(
+                    actions=["s3:ListBucket"],
+                    resources=[self._export_arn()],
+                    conditions={"StringLike": {"s3:prefix": "blobs/tasks/*"}},
+                ),
+            ],
+        )
+        accept_wildcard(policy, objects, "Blobs of tasks are named when they are written.")
+
     def _spell(self, objects: str) -> str:
+        return f"{self._export_arn()}/blobs/{objects}"
+
+    def _export_arn(self) -> str:
         # The import that the role's stack gets anyway, spelled out to name it to cdk-nag.
-        return f"{Stack.of(self).export_value(self._bucket.bucket_arn)}/blobs/{objects}"
+        return str(Stack.of(self).export_value(self._bucket.bucket_arn))

@@ -63,7 +63,7 @@ def make_recovery(environment: str, outputs: dict[str, str]) -> Recovery:
         backups=BackupStore(table),
         archives=Archives(s3, outputs["ArchivesBucketName"], keys),
         frequency=load_target(environment).environment.backup_frequency,
-        find_erased=lambda system_id: list_erasures(table, system_id).strip,
+        find_erased=partial(list_erasures, table),
         clock=read_clock,
         tell=say,
     )

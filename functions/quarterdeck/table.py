@@ -168,16 +168,24 @@ class Table:
         partition: str,
         *,
         below: str | None = None,
+        between: tuple[str, str] | None = None,
         newest_first: bool = False,
         limit: int,
         start: Item | None = None,
     ) -> Page:
-        """A page of an index, eventually consistent; with `below`, what is ordered before it."""
+        """A page of an index, eventually consistent.
+
+        With `below`, what is ordered before it; with `between`, from the one to the other.
+        """
         names, values = {"#partition": index.partition}, {":partition": partition}
         condition = "#partition = :partition"
         if below:
             names["#order"], values[":below"] = index.order, below
             condition = f"{condition} AND #order < :below"
+        elif between:
+            names["#order"] = index.order
+            values[":first"], values[":last"] = between
+            condition = f"{condition} AND #order BETWEEN :first AND :last"
         request: dict[str, Any] = {
             "TableName": self.name,
             "IndexName": index.name,

@@ -42,7 +42,9 @@ class Rebuilt(NamedTuple):
 
 
 def rebuild(records: Sequence[Record], target: Target) -> Rebuilt:
-    """Of the records of one task, or of one record of anything else."""
+    """Of the records of one task, or of one record of anything else; nothing of none."""
+    if not records:
+        return Rebuilt({})
     first = records[0]
     task_id = name_task(first.pk)
     if task_id is not None:
