@@ -23,6 +23,7 @@ ENVIRONMENT = {
     "DEBUG_MODE": "false",
     "TABLE_NAME": "quarterdeck",
     "BUCKET_NAME": "quarterdeck",
+    "RETENTION": "{}",
     "ARCHIVES_BUCKET_NAME": "archives",
     "CURSOR_SECRET": "quarterdeck-system/development/cursor-key",
     "BACKUP_FREQUENCY": "hourly",
