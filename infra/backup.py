@@ -66,13 +66,13 @@ class Backup(ServiceFunction):
         blobs.allow(self.role, "s3:GetObject", "s3:PutObject", "s3:DeleteObject")
         archives.allow(self.role)
         backups.allow_send(self.role)
-        self.function.add_event_source(backups.make_source(max_concurrency=AT_ONCE))
-        self.function.configure_async_invoke(max_event_age=Duration.minutes(30), retry_attempts=2)
+        self.live.add_event_source(backups.make_source(max_concurrency=AT_ONCE))
+        self.live.configure_async_invoke(max_event_age=Duration.minutes(30), retry_attempts=2)
         Rule(
             self,
             "EachHour",
             schedule=Schedule.cron(minute="0"),
             targets=[
-                LambdaFunction(self.function, max_event_age=Duration.minutes(30), retry_attempts=2)
+                LambdaFunction(self.live, max_event_age=Duration.minutes(30), retry_attempts=2)
             ],
         )

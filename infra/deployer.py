@@ -54,7 +54,7 @@ class Deployer(ServiceFunction):
                 "SECRET_PREFIX": make_secret_prefix(target),
                 "MODEL_BASE_URLS": spell_base_urls(target),
                 "BACKUP_FREQUENCY": target.environment.backup_frequency,
-                "TOOLS_FUNCTION": tools.name,
+                "TOOLS_FUNCTION": tools.arn,
             },
         )
         table.allow(
@@ -72,4 +72,4 @@ class Deployer(ServiceFunction):
         allow_bedrock(self.role)
         tools.allow_invoke(self.role)
         # Systems are few and deployments short: two, Lambda's least, are enough.
-        self.function.add_event_source(deployments.make_source(max_concurrency=2))
+        self.live.add_event_source(deployments.make_source(max_concurrency=2))

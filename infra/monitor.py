@@ -70,10 +70,10 @@ class Monitor(ServiceFunction):
         alerts.allow_announce(self.role)
         minute = Duration.minutes(1)
         # The next minute's run is the retry of one that failed.
-        self.function.configure_async_invoke(max_event_age=minute, retry_attempts=0)
+        self.live.configure_async_invoke(max_event_age=minute, retry_attempts=0)
         Rule(
             self,
             "EachMinute",
             schedule=Schedule.rate(minute),
-            targets=[LambdaFunction(self.function, max_event_age=minute, retry_attempts=0)],
+            targets=[LambdaFunction(self.live, max_event_age=minute, retry_attempts=0)],
         )

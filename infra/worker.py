@@ -47,7 +47,7 @@ class Worker(ServiceFunction):
                 "RETENTION": spell_retention(target),
                 "TASKS_QUEUE_URL": tasks.url,
                 "SECRET_PREFIX": make_secret_prefix(target),
-                "TOOLS_FUNCTION": tools.name,
+                "TOOLS_FUNCTION": tools.arn,
             },
         )
         table.allow(
@@ -64,4 +64,4 @@ class Worker(ServiceFunction):
         allow_model_secrets(self.role, target)
         tools.allow_invoke(self.role)
         allow_bedrock(self.role)
-        self.function.add_event_source(tasks.make_source(target.environment.max_concurrent_tasks))
+        self.live.add_event_source(tasks.make_source(target.environment.max_concurrent_tasks))

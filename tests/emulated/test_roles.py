@@ -71,6 +71,11 @@ LOOK_UP: Call = (
 OTHER_TOOL_KEY = read_secret("quarterdeck/production/tools/search")
 INVOKE: Call = ("lambda", "list_functions", {})
 CALL_TOOLS: Call = ("lambda", "invoke", {"FunctionName": "ToolsFunction", "Payload": b"{}"})
+CALL_UNRELEASED: Call = (
+    "lambda",
+    "invoke",
+    {"FunctionName": "ToolsFunctionUnreleased", "Payload": b"{}"},
+)
 PUBLISH: Call = ("sns", "publish", {"TopicArn": "AlertTopicArn", "Message": "x"})
 
 
@@ -88,10 +93,14 @@ DENIED: dict[str, list[Call]] = {
         *(REMOVE_BLOB, LIST_BLOBS),
     ],
     "authorizer": [CURSOR_KEY, MODEL_KEY, PUT, QUERY, SCAN, SEND, READ_BLOB, INVOKE, CALL_TOOLS],
-    "deployer": [ADMIN_KEY, CURSOR_KEY, TOOL_KEY, OTHER_KEY, SCAN, DROP, SEND, WRITE_BLOB],
+    "deployer": [
+        *(ADMIN_KEY, CURSOR_KEY, TOOL_KEY, OTHER_KEY, SCAN, DROP, SEND, WRITE_BLOB, INVOKE),
+        *(CALL_UNRELEASED, PUBLISH, PUT_EVENT, READ_ARCHIVE, MAKE_KEY),
+    ],
     "worker": [
         *(ADMIN_KEY, CURSOR_KEY, TOOL_KEY, OTHER_KEY, SCAN, DROP, WRITE_ELSEWHERE, INVOKE),
-        *(PUBLISH, PUT_EVENT, REMOVE_OF_TASK, LIST_OF_TASK),
+        *(CALL_UNRELEASED, PUBLISH, PUT_EVENT, READ_ARCHIVE, MAKE_KEY),
+        *(REMOVE_OF_TASK, LIST_OF_TASK),
     ],
     "monitor": [
         *(ADMIN_KEY, CURSOR_KEY, MODEL_KEY, SCAN, WRITE_BLOB, RECEIVE, INVOKE, CALL_TOOLS),
@@ -160,8 +169,10 @@ def attempt(
         client = boto3.session.Session(
             keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"], REGION
         ).client(name, endpoint_url=emulator.endpoint)  # type: ignore[call-overload]
+        tools = service.outputs["ToolsFunction"]
+        named = {**service.outputs, "ToolsFunctionUnreleased": tools.removesuffix(":live")}
         resolved = {
-            key: service.outputs.get(value, value) if isinstance(value, str) else value
+            key: named.get(value, value) if isinstance(value, str) else value
             for key, value in parameters.items()
         }
         try:

@@ -162,9 +162,8 @@ def test_queues_start_one_function_for_one_message(
     synthesise: Callable[..., Assembly], name: str
 ) -> None:
     assembly = synthesise(name)
-    functions = {logical_id: name for name, (logical_id, _) in assembly.functions().items()}
     sources = {
-        functions[source["FunctionName"]["Ref"]]: source
+        assembly.find_live(source["FunctionName"]): source
         for source in assembly.find("AWS::Lambda::EventSourceMapping").values()
     }
     limits = {n: s["ScalingConfig"]["MaximumConcurrency"] for n, s in sources.items()}
@@ -179,18 +178,17 @@ def test_queues_start_one_function_for_one_message(
 
 
 def test_the_monitor_starts_each_minute_and_ends_before_the_next(assembly: Assembly) -> None:
-    monitor, properties = assembly.functions()["monitor"]
-    assert find_schedule(assembly, monitor) == "rate(1 minute)"
+    _, properties = assembly.functions()["monitor"]
+    assert find_schedule(assembly, "monitor") == "rate(1 minute)"
     assert properties["Timeout"] < 60
-    assert find_retries(assembly, monitor) == 0
+    assert find_retries(assembly, "monitor") == 0
 
 
 def test_backups_are_planned_at_each_full_hour_and_once_more_if_that_fails(
     assembly: Assembly,
 ) -> None:
-    backup, _ = assembly.functions()["backup"]
-    assert find_schedule(assembly, backup) == "cron(0 * * * ? *)"
-    assert find_retries(assembly, backup) == 2
+    assert find_schedule(assembly, "backup") == "cron(0 * * * ? *)"
+    assert find_retries(assembly, "backup") == 2
 
 
 def find_schedule(assembly: Assembly, function: str) -> str:
@@ -198,7 +196,7 @@ def find_schedule(assembly: Assembly, function: str) -> str:
     [rule] = [
         rule
         for rule in assembly.find("AWS::Events::Rule").values()
-        if [target["Arn"] for target in rule["Targets"]] == [{"Fn::GetAtt": [function, "Arn"]}]
+        if [assembly.find_live(target["Arn"]) for target in rule["Targets"]] == [function]
     ]
     expression: str = rule["ScheduleExpression"]
     return expression
@@ -208,7 +206,7 @@ def find_retries(assembly: Assembly, function: str) -> int:
     [config] = [
         config
         for config in assembly.find("AWS::Lambda::EventInvokeConfig").values()
-        if config["FunctionName"] == {"Ref": function}
+        if assembly.find_live(config["Qualifier"]) == function
     ]
     retries: int = config["MaximumRetryAttempts"]
     return retries

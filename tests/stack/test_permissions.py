@@ -179,9 +179,15 @@ def test_tools_read_the_secrets_of_tools_alone(production: Assembly) -> None:
 
 
 @pytest.mark.parametrize("name", ["worker", "deployer"])
-def test_the_tools_are_the_one_function_that_another_invokes(assembly: Assembly, name: str) -> None:
-    tools, _ = assembly.functions()["tools_runner"]
-    assert find_resources(assembly, name, "lambda:InvokeFunction") == {f"<{tools}.Arn>"}
+def test_the_tools_as_released_are_all_that_another_invokes(assembly: Assembly, name: str) -> None:
+    [allowed] = [
+        statement
+        for statement in assembly.statements(name)
+        if "lambda:InvokeFunction" in as_list(statement["Action"])
+    ]
+    assert assembly.find_live(allowed["Resource"]) == "tools_runner"
+    _, properties = assembly.functions()[name]
+    assert properties["Environment"]["Variables"]["TOOLS_FUNCTION"] == allowed["Resource"]
 
 
 def test_alerts_are_told_on_the_topic_and_the_bus_alone(assembly: Assembly) -> None:
