@@ -4,6 +4,7 @@ from aws_cdk import Duration
 from aws_cdk.aws_lambda import Alias, IFunction
 from constructs import Construct
 
+from infra.alerts import Alerts
 from infra.blob_bucket import BlobBucket
 from infra.environment import Environment, Target
 from infra.function_code import FunctionCode
@@ -29,6 +30,7 @@ class Api(ServiceFunction):
         deployments: WorkQueue,
         backups: WorkQueue,
         cursor_key: GeneratedSecret,
+        alerts: Alerts,
     ) -> None:
         super().__init__(
             scope,
@@ -48,6 +50,7 @@ class Api(ServiceFunction):
                 "CURSOR_SECRET": cursor_key.name,
                 "MODEL_BASE_URLS": spell_base_urls(target),
                 "SECRET_PREFIX": make_secret_prefix(target),
+                **alerts.settings,
             },
         )
         table.allow(
@@ -62,6 +65,7 @@ class Api(ServiceFunction):
         blobs.allow(self.role, "s3:GetObject", "s3:PutObject")
         blobs.allow_memory_removal(self.role)
         tasks.allow_send(self.role)
+        alerts.allow_announce(self.role)
         deployments.allow_send(self.role)
         backups.allow_send(self.role)
         cursor_key.allow_read(self.role)

@@ -68,6 +68,7 @@ OTHER_TOOL_KEY = read_secret("quarterdeck/production/tools/search")
 INVOKE: Call = ("lambda", "list_functions", {})
 CALL_TOOLS: Call = ("lambda", "invoke", {"FunctionName": "ToolsFunction", "Payload": b"{}"})
 PUBLISH: Call = ("sns", "publish", {"TopicArn": "AlertTopicArn", "Message": "x"})
+ASK: Call = ("sns", "publish", {"TopicArn": "QuestionTopicArn", "Message": "x"})
 
 
 def put_event(bus: str) -> Call:
@@ -80,13 +81,16 @@ PUT_EVENT, PUT_ELSEWHERE = put_event("quarterdeck-development"), put_event("defa
 DENIED: dict[str, list[Call]] = {
     "api": [
         *(ADMIN_KEY, MODEL_KEY, TOOL_KEY, SCAN, DROP, RECEIVE, WRITE_ELSEWHERE, INVOKE, CALL_TOOLS),
-        *(PUBLISH, PUT_EVENT, READ_ARCHIVE, WRITE_ARCHIVE, REMOVE_ARCHIVE, MAKE_KEY),
+        *(PUBLISH, PUT_ELSEWHERE, READ_ARCHIVE, WRITE_ARCHIVE, REMOVE_ARCHIVE, MAKE_KEY),
     ],
     "authorizer": [CURSOR_KEY, MODEL_KEY, PUT, QUERY, SCAN, SEND, READ_BLOB, INVOKE, CALL_TOOLS],
-    "deployer": [ADMIN_KEY, CURSOR_KEY, TOOL_KEY, OTHER_KEY, SCAN, DROP, SEND, WRITE_BLOB],
+    "deployer": [
+        *(ADMIN_KEY, CURSOR_KEY, TOOL_KEY, OTHER_KEY, SCAN, DROP, SEND, WRITE_BLOB),
+        *(ASK, PUT_EVENT),
+    ],
     "worker": [
         *(ADMIN_KEY, CURSOR_KEY, TOOL_KEY, OTHER_KEY, SCAN, DROP, WRITE_ELSEWHERE, INVOKE),
-        *(PUBLISH, PUT_EVENT),
+        *(PUBLISH, PUT_ELSEWHERE),
     ],
     "monitor": [
         *(ADMIN_KEY, CURSOR_KEY, MODEL_KEY, SCAN, WRITE_BLOB, RECEIVE, INVOKE, CALL_TOOLS),
@@ -94,7 +98,7 @@ DENIED: dict[str, list[Call]] = {
     ],
     "backup": [
         *(ADMIN_KEY, CURSOR_KEY, MODEL_KEY, TOOL_KEY, SCAN, DROP, SEND, WRITE_ELSEWHERE),
-        *(WRITE_BESIDE, INVOKE, CALL_TOOLS, PUBLISH, PUT_EVENT),
+        *(WRITE_BESIDE, INVOKE, CALL_TOOLS, PUBLISH, ASK, PUT_EVENT),
     ],
     "tools": [
         *(ADMIN_KEY, CURSOR_KEY, MODEL_KEY, OTHER_KEY, OTHER_TOOL_KEY, GET, PUT, QUERY, SCAN, DROP),
@@ -102,11 +106,11 @@ DENIED: dict[str, list[Call]] = {
     ],
 }
 ALLOWED: dict[str, list[Call]] = {
-    "api": [CURSOR_KEY, LOOK_UP, GET, PUT, QUERY, WRITE_BLOB, READ_BLOB],
+    "api": [CURSOR_KEY, LOOK_UP, GET, PUT, QUERY, WRITE_BLOB, READ_BLOB, PUT_EVENT],
     "authorizer": [ADMIN_KEY, GET, NOTE_USE],
     "deployer": [MODEL_KEY, GET, PUT, QUERY, CALL_TOOLS],
-    "worker": [MODEL_KEY, GET, PUT, QUERY, WRITE_BLOB, READ_BLOB, CALL_TOOLS],
-    "monitor": [LOOK_UP, GET, PUT, QUERY, PUBLISH, PUT_EVENT],
+    "worker": [MODEL_KEY, GET, PUT, QUERY, WRITE_BLOB, READ_BLOB, CALL_TOOLS, ASK, PUT_EVENT],
+    "monitor": [LOOK_UP, GET, PUT, QUERY, PUBLISH, ASK, PUT_EVENT],
     "backup": [
         *(GET, PUT, QUERY, READ_BLOB, READ_ARCHIVE, WRITE_ARCHIVE, REMOVE_ARCHIVE, MAKE_KEY),
     ],
