@@ -56,6 +56,7 @@ class Play:
             self.client.on_change = self.watch.see_change
         self.attempts: list[Attempt] = []
         self.answers: list[Answer] = []
+        self.spending = self.watch.spending
         self._table_name = table_name
         self._owned: set[tuple[str, int]] = set()
         self._known: dict[int, Any] = {}
@@ -125,6 +126,7 @@ class Play:
         owner = (attempt.state.task_id, attempt.state.epoch)
         self.watch.expect(owner not in self._owned, "two workers have one epoch", owner)
         self._owned.add(owner)
+        self.spending.open(attempt)
         self.attempts.append(attempt)
 
     def deliver_nonsense(self, number: int, change: dict[str, Any]) -> None:
@@ -154,6 +156,15 @@ class Play:
 
     def postpone(self, plan: Plan = SMOOTH, number: int = 0, delay_s: float = 2.5) -> None:
         self._let_leave(lambda attempt: attempt.postpone(1000, delay_s, 1), plan, number)
+
+    def hold(self, plan: Plan = SMOOTH, number: int = 0, tokens: int = 100) -> None:
+        self._let_worker(lambda attempt: self.spending.hold(attempt, tokens), plan, number)
+
+    def settle_call(self, plan: Plan = SMOOTH, number: int = 0, used: int = 60) -> None:
+        if self.spending.held:
+            attempt, held = pick(self.spending.held, number)
+            spending = self.spending
+            self._let("worker", lambda actor: spending.settle(attempt, held, used), plan, attempt)
 
     def record_call(self, number: int, occurrence: int) -> None:
         task_id = pick(self.attempts, number).state.task_id
@@ -228,6 +239,7 @@ class Play:
     def _let_leave(self, act: Callable[[Attempt], object], plan: Plan, number: int) -> None:
         def leave(attempt: Attempt) -> None:
             attempt.untold = None  # Of a trial before, which has been taken back.
+            self.spending.close(attempt)
             act(attempt)
             if attempt.untold:
                 self.world.announcer.tell(attempt.untold)
@@ -273,6 +285,7 @@ class Play:
             *self.watch.check_messages(),
             *check_everything(self.world.scope, items),
             *check_once(items, self.answers),
+            *self.spending.check(items),
             *check_told(items, self.world.wire.details),
         ]
         self._broken = self._broken or bool(wrong)
@@ -296,6 +309,8 @@ class Play:
             *(world.queue.messages, world.queue.told_at, watch.changed_at, watch.dispatched_by),
             *(watch.queued_at, watch.states, watch.losses, watch.recorded),
             *(self.attempts, self.answers, self._owned, world.wire.events),
+            *(self.spending.held, self.spending.through),
+            *(self.spending.own, self.spending.ended_by),
         ]
         contents = [copy(holder) for holder in holders]
 

@@ -10,6 +10,7 @@ from quarterdeck.names import format_time, parse_time
 from quarterdeck.table import Item, unmarshal_item
 from quarterdeck.tasks.states import HOLDS_SLOT, TERMINAL, TaskState
 from tests.dynamodb_rules import Record
+from tests.task_spending import Spending
 from tests.task_world import Actor, World
 
 HALF_AN_HOUR = timedelta(minutes=30)
@@ -45,6 +46,7 @@ class Watch:
         """Who made a task `dispatched`, or is to send its message again, and when."""
         self.losses: Counter[str] = Counter()
         self.recorded: set[str] = set()
+        self.spending = Spending(world)
 
     @property
     def violations(self) -> list[str]:
@@ -66,6 +68,8 @@ class Watch:
             self.expect(old is None and new is not None, "END is put once", old, new)
         elif sk.startswith("CALL#"):
             self.recorded.add(parse_task_key(pk)[1])
+        elif sk.startswith("HOLD#") and new and old is None:
+            self.spending.see_hold(new, self.states[parse_task_key(pk)[1]])
         elif sk.startswith("QUEUE#"):
             self.queued_at.pop((pk, sk), None)
             if new:
@@ -90,6 +94,7 @@ class Watch:
             self.violations.append(f"a task came or went: {old} -> {new}")
             return
         self.states[new["task_id"]] = new
+        self.spending.see_end(new)
         if old is None:
             return
         step = (old["status"], new["status"])

@@ -8,6 +8,7 @@ from quarterdeck.blobs import BlobStore
 from quarterdeck.errors import Conflict
 from quarterdeck.keys import Scope
 from quarterdeck.table import ConditionFailed, Table
+from quarterdeck.tasks.budgets import settle_left
 from quarterdeck.tasks.outcome import Outcome, TaskError
 from quarterdeck.tasks.states import TERMINAL, TaskState
 from quarterdeck.tasks.store import TaskStore
@@ -46,6 +47,7 @@ def stop_task(
                 outcome = CANCELLED.model_copy(update={"duration_ms": state.ran_ms})
                 document = store_outcome(blobs, scope, state, outcome)
                 table.write(*cancel_task(scope, state, outcome, document, clock()))
+                settle_left(table, scope, state.crew_name, task_id)
         except ConditionFailed:
             continue
         return tasks.get_state(scope, task_id)
