@@ -33,7 +33,7 @@ def load_worker(memory_mb: int) -> Worker:
     secrets = SecretReader(boto3.client("secretsmanager"))
     tools = ToolFunction(boto3.client("lambda", config=CLIENT), settings.tools_function)
     return Worker(
-        table=Table(boto3.client("dynamodb"), settings.table_name),
+        table=Table(boto3.client("dynamodb"), settings.table_name, settings.retention),
         blobs=BlobStore(boto3.client("s3"), settings.bucket_name),
         queue=Queue(boto3.client("sqs"), settings.tasks_queue_url),
         read_secret=lambda name: secrets.read(settings.secret_prefix + name),

@@ -9,7 +9,7 @@ from infra.function_code import FunctionCode
 from infra.generated_secret import GeneratedSecret
 from infra.models import allow_secret_lookup, make_secret_prefix, spell_base_urls
 from infra.service_function import ServiceFunction
-from infra.state_table import StateTable
+from infra.state_table import StateTable, spell_retention
 from infra.work_queue import WorkQueue
 
 
@@ -42,6 +42,7 @@ class Api(ServiceFunction):
             settings={
                 "TABLE_NAME": table.name,
                 "BUCKET_NAME": blobs.name,
+                "RETENTION": spell_retention(target),
                 "TASKS_QUEUE_URL": tasks.url,
                 "DEPLOYMENTS_QUEUE_URL": deployments.url,
                 "BACKUPS_QUEUE_URL": backups.url,
@@ -61,6 +62,7 @@ class Api(ServiceFunction):
         )
         blobs.allow(self.role, "s3:GetObject", "s3:PutObject")
         blobs.allow_memory_removal(self.role)
+        blobs.allow_task_removal(self.role)
         tasks.allow_send(self.role)
         deployments.allow_send(self.role)
         backups.allow_send(self.role)

@@ -11,7 +11,7 @@ from infra.blob_bucket import BlobBucket
 from infra.environment import Target
 from infra.function_code import FunctionCode
 from infra.service_function import ServiceFunction
-from infra.state_table import StateTable
+from infra.state_table import StateTable, spell_retention
 from infra.work_queue import WorkQueue
 
 AT_ONCE = 5
@@ -47,6 +47,7 @@ class Backup(ServiceFunction):
             settings={
                 "TABLE_NAME": table.name,
                 "BUCKET_NAME": blobs.name,
+                "RETENTION": spell_retention(target),
                 "BACKUPS_QUEUE_URL": backups.url,
                 "ARCHIVES_BUCKET_NAME": archives.name,
                 "ARCHIVES_KEY_ARN": archives.key_arn,

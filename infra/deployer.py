@@ -14,7 +14,7 @@ from infra.models import (
     spell_base_urls,
 )
 from infra.service_function import ServiceFunction
-from infra.state_table import StateTable
+from infra.state_table import StateTable, spell_retention
 from infra.tools import Tools
 from infra.work_queue import WorkQueue
 
@@ -49,6 +49,7 @@ class Deployer(ServiceFunction):
             settings={
                 "TABLE_NAME": table.name,
                 "BUCKET_NAME": blobs.name,
+                "RETENTION": spell_retention(target),
                 "DEPLOYMENTS_QUEUE_URL": deployments.url,
                 "SECRET_PREFIX": make_secret_prefix(target),
                 "MODEL_BASE_URLS": spell_base_urls(target),

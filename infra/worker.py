@@ -9,7 +9,7 @@ from infra.environment import Target
 from infra.function_code import FunctionCode
 from infra.models import allow_bedrock, allow_model_secrets, make_secret_prefix
 from infra.service_function import ServiceFunction
-from infra.state_table import StateTable
+from infra.state_table import StateTable, spell_retention
 from infra.tools import Tools
 from infra.work_queue import WorkQueue
 
@@ -44,6 +44,7 @@ class Worker(ServiceFunction):
             settings={
                 "TABLE_NAME": table.name,
                 "BUCKET_NAME": blobs.name,
+                "RETENTION": spell_retention(target),
                 "TASKS_QUEUE_URL": tasks.url,
                 "SECRET_PREFIX": make_secret_prefix(target),
                 "TOOLS_FUNCTION": tools.arn,

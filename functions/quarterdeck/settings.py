@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, HttpUrl, Json
 
+from quarterdeck.retention import Retention
+
 
 class Settings(BaseModel):
     """What every function has; each variable is the field's name in capitals."""
@@ -22,6 +24,7 @@ class StateSettings(Settings):
 
     table_name: str
     bucket_name: str
+    retention: Json[Retention]
 
 
 class AdmissionSettings(StateSettings):

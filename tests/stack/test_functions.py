@@ -8,6 +8,7 @@ import pytest
 
 from infra.environment import load_target
 from quarterdeck.execution.tool_function import READ_SECONDS
+from quarterdeck.retention import Retention
 from quarterdeck.settings import (
     ApiSettings,
     AuthorizerSettings,
@@ -16,6 +17,7 @@ from quarterdeck.settings import (
     MonitorSettings,
     ReleaseCheckSettings,
     Settings,
+    StateSettings,
     ToolsSettings,
     WorkerSettings,
 )
@@ -63,6 +65,18 @@ def test_settings_read_what_the_template_says(production: Assembly, name: str) -
     texts = {field: v if isinstance(v, str) else "reference" for field, v in values.items()}
     read = SETTINGS[name].model_validate(texts)
     assert (read.environment, read.log_level, read.debug_mode) == ("production", "WARNING", False)
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_functions_are_told_for_how_long_to_keep_what_they_write(
+    synthesise: Callable[..., Assembly], name: str
+) -> None:
+    wanted = load_target(name).environment.retention.model_dump()
+    for function, kind in SETTINGS.items():
+        if issubclass(kind, StateSettings):
+            _, properties = synthesise(name).functions()[function]
+            given = properties["Environment"]["Variables"]["RETENTION"]
+            assert Retention.model_validate_json(given).model_dump() == wanted
 
 
 def test_model_base_urls_reach_the_api(development: Assembly) -> None:

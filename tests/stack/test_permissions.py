@@ -13,7 +13,7 @@ pytestmark = pytest.mark.xdist_group("synth")
 
 # Every wildcard that a role may have in a resource (`?` is one too), and why.
 REASONS = {
-    r"/(blobs|backups)/(memories/)?\*$": "blobs and archives are named when they are written",
+    r"/(blobs|backups)/((memories|tasks)/)?\*$": "they are named when they are written",
     r":secret:quarterdeck/[a-z]+/(tools/)?\*$": "teams add secrets without a deployment",
     r":secret:quarterdeck-system/[a-z]+/[a-z-]+-\?{6}$": "what Secrets Manager adds to a name",
     r":bedrock:\*::foundation-model/\*$": "configurations name models; profiles cross regions",
@@ -30,6 +30,7 @@ CONSUME = {
 }
 BLOBS = {"s3:GetObject", "s3:PutObject", "kms:GenerateDataKey"}
 REMOVE = {"s3:DeleteObject"}
+LIST = {"s3:ListBucket"}
 ARCHIVES = {"s3:DeleteObject", "s3:ListBucket"}
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
 EVERY = LOGS | {"kms:Decrypt"}
@@ -46,7 +47,7 @@ MOVE = {"lambda:GetAlias", "lambda:GetProvisionedConcurrencyConfig", "lambda:Upd
 GROUP = "AWS::CodeDeploy::DeploymentGroup"
 
 ALLOWED = {
-    "api": EVERY | STATE | QUERY | PUT | BLOBS | REMOVE | SEND | SECRET | LOOKUP,
+    "api": EVERY | STATE | QUERY | PUT | BLOBS | REMOVE | LIST | SEND | SECRET | LOOKUP,
     "authorizer": EVERY | {"dynamodb:GetItem", "dynamodb:UpdateItem"} | SECRET,
     "deployer": {
         *(EVERY | STATE | QUERY | PUT | {"s3:GetObject"} | SEND | CONSUME),
@@ -77,10 +78,21 @@ def endings(arns: Iterable[str]) -> set[str]:
     return {re.split(r"[:/>]", arn.removesuffix("/*"))[-1] for arn in arns}
 
 
-def test_memories_are_the_only_blobs_that_are_deleted(assembly: Assembly) -> None:
-    for function in ("api", "worker"):
-        (objects,) = find_resources(assembly, function, "s3:DeleteObject")
-        assert objects.endswith("/blobs/memories/*")
+def test_blobs_are_deleted_of_memories_and_by_the_api_of_tasks(assembly: Assembly) -> None:
+    for function, kinds in (("api", ("memories", "tasks")), ("worker", ("memories",))):
+        deleted = find_resources(assembly, function, "s3:DeleteObject")
+        assert {objects.rpartition("/blobs/")[2] for objects in deleted} == {
+            f"{kind}/*" for kind in kinds
+        }
+
+
+def test_the_api_lists_the_blobs_of_tasks_alone(assembly: Assembly) -> None:
+    (listing,) = (
+        statement
+        for statement in assembly.statements("api")
+        if "s3:ListBucket" in as_list(statement["Action"])
+    )
+    assert listing["Condition"] == {"StringLike": {"s3:prefix": "blobs/tasks/*"}}
 
 
 def test_each_function_has_a_role_of_its_own(assembly: Assembly) -> None:
