@@ -22,7 +22,7 @@ from quarterdeck.keys import Scope
 from quarterdeck.memory.backend import TableStorage
 from quarterdeck.memory.stores import MemoryStores
 from quarterdeck.names import parse_time
-from quarterdeck.observability import logger
+from quarterdeck.observability import count_event, logger
 from quarterdeck.systems.configuration import Budget, Crew
 from quarterdeck.systems.store import SystemStore
 from quarterdeck.table import Table
@@ -109,6 +109,7 @@ class Worker:
                 settle(attempt, lease, stop)
             except Exception as error:
                 logger.exception("The crew could not run", task_id=attempt.state.task_id)
+                count_event("UnrunnableCrew")
                 attempt.end(fail(type(error).__name__, str(error)), lease.ran_ms)
             else:
                 attempt.end(outcome, lease.ran_ms)
