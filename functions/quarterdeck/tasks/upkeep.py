@@ -18,7 +18,9 @@ from quarterdeck.table import ConditionFailed, Table
 from quarterdeck.tasks.admission import admit_tasks, send_task
 from quarterdeck.tasks.attempt import admit_for
 from quarterdeck.tasks.budgets import settle_left
-from quarterdeck.tasks.ending import CANCELLED, store_outcome
+from quarterdeck.tasks.ending import CANCELLED, store_outcome, tell_end
+from quarterdeck.tasks.event_log import append_events
+from quarterdeck.tasks.events import TaskEvent, WorkerLost
 from quarterdeck.tasks.outcome import Outcome, TaskError
 from quarterdeck.tasks.queue import Queue, WorkMessage
 from quarterdeck.tasks.states import TaskState
@@ -95,10 +97,15 @@ class Upkeep:
         logger.warning("A worker is lost", task_id=state.task_id, crew=state.crew_name)
         if outcome is None:
             self.table.write(*requeue_task(scope, state, calls, self.clock()))
+            self._tell(scope, state, WorkerLost(crashes=count_crashes(state, calls)))
             return
         document = store_outcome(self.blobs, scope, state, outcome)
         self.table.write(*bury_task(scope, state, outcome, document, self.clock()))
+        self._tell(scope, state, WorkerLost(crashes=count_crashes(state, calls)), tell_end(outcome))
         settle_left(self.table, scope, state.crew_name, state.task_id)
+
+    def _tell(self, scope: Scope, state: TaskState, *events: TaskEvent) -> None:
+        append_events(self.table, scope, state.task_id, events, self.clock())
 
     def admit_everywhere(self, left: Callable[[], float] = lambda: math.inf) -> int:
         """Admits for each crew of the marked systems; one that fails keeps no other from it.
