@@ -7,13 +7,14 @@ has read all below it, and no number is given twice.
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
 from quarterdeck.keys import parse_event_key
 from quarterdeck.names import format_time, parse_time
+from quarterdeck.retention import Expiry
 from quarterdeck.table import Item
 from quarterdeck.tasks.events import (
     Ended,
@@ -33,7 +34,6 @@ MOST_EVENTS = 2_000
 MOST_CALLS = 1_700
 """Calls leave the rest of the places to other events, and those leave 149 to at most 50 steps."""
 MOST_TURNS = 1_850
-EVENT_DAYS = 30
 TASK_EVENT: TypeAdapter[TaskEvent] = TypeAdapter(TaskEvent)
 
 
@@ -85,7 +85,7 @@ def write_batch(batch: Batch) -> Item:
         "last": batch.last,
         "writer": batch.writer,
         "through": batch.through,
-        "expires_at": int(find_expiry(batch.events).timestamp()),
+        "expires_at": Expiry("events", find_passing(batch.events)),
     }
 
 
@@ -97,10 +97,10 @@ def read_event(fields: object) -> TaskEvent | None:
         return None
 
 
-def find_expiry(events: Sequence[TaskEvent]) -> datetime:
-    """Days after the last was told; of a task that waits, after nobody is waited for any more."""
+def find_passing(events: Sequence[TaskEvent]) -> datetime:
+    """When the last was told; of a task that waits, when nobody is waited for any more."""
     moments = [e.expires_at if isinstance(e, Waiting) else e.at for e in events]
-    return parse_time(max(moments)) + timedelta(days=EVENT_DAYS)
+    return parse_time(max(moments))
 
 
 class Pending(NamedTuple):

@@ -4,7 +4,6 @@ And after a restore of it nothing points at what is not there.
 """
 
 import json
-import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -20,11 +19,12 @@ from quarterdeck.systems.configuration import SystemConfiguration
 from quarterdeck.systems.records import System
 from quarterdeck.table import ConditionFailed
 from quarterdeck.tasks.ending import stop_task
+from quarterdeck.tasks.listing import TaskFilter, find_page
 from quarterdeck.tasks.states import TERMINAL
 from tests import systems
+from tests.prove import PROVE
 from tests.restore_site import RestoreSite
 
-PROVE = bool(os.environ.get("QUARTERDECK_PROVE"))
 LONG = "l" * 40_000
 CREWS = ("research", "review")
 
@@ -199,5 +199,5 @@ def assert_nothing_dangles(site: RestoreSite, system: System) -> None:
         *(crew_version_key(system.system_id, number, crew) for crew in system.crews),
     ):
         assert site.table.get(key), key
-    listed = site.tasks.list_page(system.scope, 1000, None).items
+    listed = find_page(site.table, system.scope, TaskFilter(), 1000, None).items
     assert len(listed) == len(tasks)
