@@ -5,14 +5,15 @@ from datetime import datetime, timedelta
 
 from quarterdeck.blobs import BlobStore
 from quarterdeck.errors import NotFound
-from quarterdeck.keys import Scope
+from quarterdeck.keys import OutboxKey, Scope
 from quarterdeck.metrics.tally import Tally
 from quarterdeck.names import format_time, generate_id
 from quarterdeck.observability import count_event, logger
 from quarterdeck.systems.store import SystemStore
 from quarterdeck.table import ConditionFailed, Table
 from quarterdeck.tasks.admission import admit_tasks, send_task
-from quarterdeck.tasks.ending import CANCELLED, store_outcome, tell_end
+from quarterdeck.tasks.announcements import Untold
+from quarterdeck.tasks.ending import CANCELLED, describe_end, store_outcome
 from quarterdeck.tasks.event_log import EventLog
 from quarterdeck.tasks.events import Continuation, Retry
 from quarterdeck.tasks.outcome import Outcome, TaskError
@@ -35,7 +36,8 @@ class Attempt:
     """`state` is the task's as it was claimed: nothing is written once another has its epoch.
 
     `ran_ms` is the time since the claim, in milliseconds. `tally` is written with the end of the
-    attempt, whatever that is. `log` is told of what happens in it.
+    attempt, whatever that is. `log` is told of what happens in it; `untold` is what its caller is
+    to tell then.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Attempt:
         self.state = state
         self.log = EventLog(table, scope, state.task_id, clock)
         self.tally = Tally()
+        self.untold: Untold | None = None
 
     def beat(self, ran_ms: int) -> bool:
         """Whether a cancel was asked for; ConditionFailed when the lease is lost."""
@@ -69,15 +72,16 @@ class Attempt:
         outcome = outcome.model_copy(update={"duration_ms": self.state.ran_ms + ran_ms})
         self.log.flush()
         document = store_outcome(self.blobs, self.scope, self.state, outcome)
-        counts = self.tally.read()
+        counts, now = self.tally.read(), self.clock()
         try:
-            self.table.write(
-                *finish_task(self.scope, self.state, outcome, document, self.clock(), counts)
-            )
+            self.table.write(*finish_task(self.scope, self.state, outcome, document, now, counts))
         except ConditionFailed:
             return outcome.status != "cancelled" and self._yield_to_cancel(outcome, ran_ms)
+        key = OutboxKey(self.scope, self.state.task_id, self.state.epoch, "ended")
+        changes = {"status": outcome.status, "ended_at": format_time(now)}
+        self.untold = Untold(key, self.state.model_copy(update=changes), outcome)
         logger.info("Ended", task_id=self.state.task_id, status=outcome.status)
-        self.log.tell(tell_end(outcome))
+        self.log.tell(describe_end(outcome))
         self._admit()
         return True
 

@@ -29,7 +29,7 @@ def store_outcome(
     return blobs.store_document(key, outcome.model_dump_json())
 
 
-def tell_end(outcome: Outcome) -> Ended:
+def describe_end(outcome: Outcome) -> Ended:
     return Ended(status=outcome.status, error=outcome.error and outcome.error.type)
 
 
@@ -53,7 +53,7 @@ def stop_task(
                 outcome = CANCELLED.model_copy(update={"duration_ms": state.ran_ms})
                 document = store_outcome(blobs, scope, state, outcome)
                 table.write(*cancel_task(scope, state, outcome, document, clock()))
-                event = tell_end(outcome)
+                event = describe_end(outcome)
         except ConditionFailed:
             continue
         append_event(table, scope, task_id, event, clock())

@@ -13,7 +13,7 @@ from quarterdeck.names import is_id
 from quarterdeck.table import Item, Table
 from quarterdeck.tasks.event_batches import read_batch
 from quarterdeck.tasks.events import TaskEvent
-from quarterdeck.tasks.outcome import TaskError, Usage
+from quarterdeck.tasks.outcome import Outcome, TaskError, Usage
 from quarterdeck.tasks.states import Priority, Status, TaskSpec, TaskState
 
 INLINE_RESULT_BYTES = 256 * 1024
@@ -93,6 +93,13 @@ class TaskStore:
         if item is None:
             raise not_found(task_id)
         return TaskSpec.model_validate_json(self.blobs.load_document(item["document"]))
+
+    def get_outcome(self, scope: Scope, task_id: str) -> Outcome:
+        """NotFound until it has ended."""
+        item = self.table.get(scope.end_key(task_id))
+        if item is None:
+            raise not_found(task_id)
+        return Outcome.model_validate_json(self.blobs.load_document(item["document"]))
 
     def count_calls(self, scope: Scope, task_id: str) -> int:
         """How many entries the task's journal has."""

@@ -9,16 +9,18 @@ from typing import Literal
 from quarterdeck.abreast import map_abreast
 from quarterdeck.blobs import BlobStore
 from quarterdeck.errors import NotFound
-from quarterdeck.keys import LeaseOwner, Scope, TaskKey
+from quarterdeck.keys import LeaseOwner, OutboxKey, Scope, TaskKey
 from quarterdeck.names import format_time
 from quarterdeck.observability import count_event, logger
 from quarterdeck.systems.activity import ActiveSystems, mark_active
 from quarterdeck.systems.store import SystemStore
 from quarterdeck.table import ConditionFailed, Table
 from quarterdeck.tasks.admission import admit_tasks, send_task
+from quarterdeck.tasks.announcements import Untold
+from quarterdeck.tasks.announcer import TaskAnnouncer
 from quarterdeck.tasks.attempt import admit_for
 from quarterdeck.tasks.budgets import settle_left
-from quarterdeck.tasks.ending import CANCELLED, store_outcome, tell_end
+from quarterdeck.tasks.ending import CANCELLED, describe_end, store_outcome
 from quarterdeck.tasks.event_log import append_events
 from quarterdeck.tasks.events import TaskEvent, WorkerLost
 from quarterdeck.tasks.outcome import Outcome, TaskError
@@ -44,12 +46,14 @@ class Upkeep:
         table: Table,
         blobs: BlobStore,
         queue: Queue[WorkMessage],
+        announcer: TaskAnnouncer,
         clock: Callable[[], datetime],
         at_once: int = 1,
     ) -> None:
         self.table = table
         self.blobs = blobs
         self.queue = queue
+        self.announcer = announcer
         self.clock = clock
         self.at_once = at_once
         self.systems = SystemStore(table, blobs)
@@ -95,14 +99,16 @@ class Upkeep:
         outcome = judge_lost(state, calls)
         count_event("LostWorker")
         logger.warning("A worker is lost", task_id=state.task_id, crew=state.crew_name)
+        lost = WorkerLost(crashes=count_crashes(state, calls))
         if outcome is None:
             self.table.write(*requeue_task(scope, state, calls, self.clock()))
-            self._tell(scope, state, WorkerLost(crashes=count_crashes(state, calls)))
+            self._tell(scope, state, lost)
             return
         document = store_outcome(self.blobs, scope, state, outcome)
         self.table.write(*bury_task(scope, state, outcome, document, self.clock()))
-        self._tell(scope, state, WorkerLost(crashes=count_crashes(state, calls)), tell_end(outcome))
+        self._tell(scope, state, lost, describe_end(outcome))
         settle_left(self.table, scope, state.crew_name, state.task_id)
+        self.announcer.tell(Untold(OutboxKey(scope, state.task_id, state.epoch, "ended")))
 
     def _tell(self, scope: Scope, state: TaskState, *events: TaskEvent) -> None:
         append_events(self.table, scope, state.task_id, events, self.clock())
