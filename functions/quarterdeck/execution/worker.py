@@ -30,7 +30,8 @@ from quarterdeck.tasks.announcer import TaskAnnouncer
 from quarterdeck.tasks.attempt import Attempt, admit_for, claim, fail
 from quarterdeck.tasks.budgets import TaskBudget, read_limits, settle_left
 from quarterdeck.tasks.ending import CANCELLED
-from quarterdeck.tasks.outcome import Diverged, Outcome, TaskError
+from quarterdeck.tasks.events import Diverged
+from quarterdeck.tasks.outcome import Outcome, TaskError
 from quarterdeck.tasks.queue import Queue, TaskMessage, WakeMessage, WorkMessage
 from quarterdeck.tasks.states import TaskSpec
 from quarterdeck.tasks.store import TaskStore
@@ -136,7 +137,7 @@ class Worker:
             timeout=spec.timeout,
             read_secret=self.read_secret,
             verbose=self.verbose,
-            on_event=attempt.record_event,
+            on_event=attempt.log.record,
             journal=journal,
             tools=self.make_tools(crew),
             asked_at=parse_time(spec.asked_at or state.created_at),
@@ -148,7 +149,7 @@ class Worker:
         if unclaimed := journal.unclaimed():
             calls = tuple(sorted({call.name for call in unclaimed}))
             logger.warning("The run has diverged", task_id=state.task_id, calls=calls)
-            attempt.record_event(Diverged(calls=calls))
+            attempt.log.record(Diverged(calls=calls))
         return outcome
 
     def _open_storage(self, attempt: Attempt, crew: Crew) -> TableStorage | None:
