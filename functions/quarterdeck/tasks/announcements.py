@@ -180,6 +180,7 @@ def describe_task(
         "version": state.version,
         "retry_of": state.retry_of,
         "created_at": state.created_at,
+        "correlation_id": state.correlation_id,
         "link": f"/crews/{key.scope.system_id}/tasks/{key.task_id}",
     }
 
