@@ -48,7 +48,7 @@ class Watch(NamedTuple):
 @cache
 def load_watch() -> Watch:
     settings = load_settings(MonitorSettings)
-    table = Table(boto3.client("dynamodb"), settings.table_name)
+    table = Table(boto3.client("dynamodb"), settings.table_name, settings.retention)
     blobs = BlobStore(boto3.client("s3"), settings.bucket_name)
     sqs = boto3.client("sqs")
     systems = SystemStore(table, blobs)

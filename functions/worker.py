@@ -1,4 +1,4 @@
-"""SQS `tasks` -> one task claimed, run, and ended."""
+"""SQS `tasks` -> one task claimed, run, and ended. The check of a release -> a rehearsal."""
 
 from functools import cache, partial
 from typing import Any
@@ -12,6 +12,7 @@ from quarterdeck.process import prepare_process
 prepare_process()
 
 from quarterdeck.blobs import BlobStore  # noqa: E402 - crewai reads its settings when imported
+from quarterdeck.execution.release_rehearsal import rehearse_release  # noqa: E402
 from quarterdeck.execution.tool_function import CLIENT, ToolFunction  # noqa: E402
 from quarterdeck.execution.tool_proxies import make_proxies  # noqa: E402
 from quarterdeck.execution.worker import Worker  # noqa: E402
@@ -32,7 +33,7 @@ def load_worker(memory_mb: int) -> Worker:
     settings = load_settings(WorkerSettings)
     secrets = SecretReader(boto3.client("secretsmanager"))
     tools = ToolFunction(boto3.client("lambda", config=CLIENT), settings.tools_function)
-    table = Table(boto3.client("dynamodb"), settings.table_name)
+    table = Table(boto3.client("dynamodb"), settings.table_name, settings.retention)
     blobs = BlobStore(boto3.client("s3"), settings.bucket_name)
     return Worker(
         table=table,
@@ -47,7 +48,21 @@ def load_worker(memory_mb: int) -> Worker:
     )
 
 
-def lambda_handler(event: dict[str, Any], context: LambdaContext) -> None:
+def rehearse(context: LambdaContext) -> dict[str, Any]:
+    settings = load_settings(WorkerSettings)
+    tools = ToolFunction(boto3.client("lambda", config=CLIENT), settings.tools_function)
+    return rehearse_release(
+        load_manifest(),
+        tools.call,
+        lambda: context.get_remaining_time_in_millis() / 1000,
+        settings.debug_mode,
+    ).model_dump()
+
+
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any] | None:
+    if event.get("rehearsal"):
+        return rehearse(context)
     worker = load_worker(int(context.memory_limit_in_mb))
     for message in read_messages(MESSAGES, event):
         worker.handle(message, lambda: context.get_remaining_time_in_millis() / 1000)
+    return None

@@ -109,9 +109,7 @@ class ServiceStack(Stack):
             archives=data.archives,
             backups=backups,
         )
-        http_api = HttpApi(
-            self, "HttpApi", target=target, api=api.entry, authorizer=authorizer.function
-        )
+        http_api = HttpApi(self, "HttpApi", target=target, api=api.live, authorizer=authorizer.live)
         queues = {"tasks": tasks, "deployments": deployments, "backups": backups}
         functions = {
             "api": api,
@@ -143,7 +141,7 @@ class ServiceStack(Stack):
             "DeploymentsDeadLettersUrl": deployments.dead_letters_url,
             "BackupsQueueUrl": backups.url,
             "BackupsDeadLettersUrl": backups.dead_letters_url,
-            "ToolsFunction": tools.name,
+            "ToolsFunction": tools.arn,
             "AlertTopicArn": alerts.topic_arn,
             "QuestionTopicArn": alerts.question_topic_arn,
             "EventBusName": alerts.bus_name,

@@ -10,7 +10,7 @@ from infra.environment import Target
 from infra.function_code import FunctionCode
 from infra.models import allow_bedrock, allow_model_secrets, make_secret_prefix
 from infra.service_function import ServiceFunction
-from infra.state_table import StateTable
+from infra.state_table import StateTable, spell_retention
 from infra.tools import Tools
 from infra.work_queue import WorkQueue
 
@@ -46,10 +46,11 @@ class Worker(ServiceFunction):
             settings={
                 "TABLE_NAME": table.name,
                 "BUCKET_NAME": blobs.name,
+                "RETENTION": spell_retention(target),
                 "TASKS_QUEUE_URL": tasks.url,
                 "SECRET_PREFIX": make_secret_prefix(target),
                 **alerts.settings,
-                "TOOLS_FUNCTION": tools.name,
+                "TOOLS_FUNCTION": tools.arn,
             },
         )
         table.allow(
@@ -67,4 +68,4 @@ class Worker(ServiceFunction):
         allow_model_secrets(self.role, target)
         tools.allow_invoke(self.role)
         allow_bedrock(self.role)
-        self.function.add_event_source(tasks.make_source(target.environment.max_concurrent_tasks))
+        self.live.add_event_source(tasks.make_source(target.environment.max_concurrent_tasks))

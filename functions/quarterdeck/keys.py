@@ -289,6 +289,11 @@ def parse_task_time(item: Mapping[str, str]) -> tuple[str, str]:
     return created, task_id
 
 
+def find_place(index: Index, item: Mapping[str, str]) -> dict[str, str]:
+    """Where a page of the index that ends with the item goes on."""
+    return {name: item[name] for name in (*Key._fields, index.partition, index.order)}
+
+
 def lease_index(owner_id: str, expires: datetime) -> dict[str, str]:
     """The keys in the index `leases` of a task's STATE, or of a DEPLOYMENT or a job that runs.
 

@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, HttpUrl, Json
 
+from quarterdeck.retention import Retention
+
 
 class Settings(BaseModel):
     """What every function has; each variable is the field's name in capitals."""
@@ -22,6 +24,7 @@ class StateSettings(Settings):
 
     table_name: str
     bucket_name: str
+    retention: Json[Retention]
 
 
 class AdmissionSettings(StateSettings):
@@ -39,7 +42,7 @@ class CrewSettings(StateSettings, SecretSettings):
     """Functions that build crews."""
 
     tools_function: str
-    """Name of the function that runs the team's tools."""
+    """ARN of the function that runs the team's tools, at its alias."""
 
 
 class DeploymentSettings(StateSettings, SecretSettings):
@@ -107,6 +110,13 @@ class WorkerSettings(CrewSettings, AdmissionSettings, AnnouncementSettings):
 class ToolsSettings(Settings):
     secret_prefix: str
     """`quarterdeck/<environment>/tools/`: what stands before the names of a tool's secrets."""
+
+
+class ReleaseCheckSettings(Settings):
+    """ARNs of the versions that are to become live."""
+
+    worker_version: str
+    api_version: str
 
 
 class AuthorizerSettings(Settings):

@@ -25,6 +25,7 @@ from quarterdeck.http import (
     scale,
     service,
     systems,
+    task_history,
     tasks,
 )
 from quarterdeck.http.access import AccessCheck, require_declarations
@@ -60,13 +61,18 @@ def serialize(answer: Any) -> str:
     return json.dumps(drop_absent(answer), separators=(",", ":"))
 
 
-app = APIGatewayHttpResolver(enable_validation=True, serializer=serialize)
+app = APIGatewayHttpResolver(
+    enable_validation=True,
+    serializer=serialize,
+    response_validation_error_http_code=500,  # An answer that is not as it should be: our failure.
+)
 for resource in (
     service,
     systems,
     deployments,
     scale,
     tasks,
+    task_history,
     metrics,
     memories,
     alerts,

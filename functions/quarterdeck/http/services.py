@@ -48,7 +48,7 @@ class Services:
 @cache
 def load_services() -> Services:
     settings = load_settings(ApiSettings)
-    table = Table(boto3.client("dynamodb"), settings.table_name)
+    table = Table(boto3.client("dynamodb"), settings.table_name, settings.retention)
     blobs = BlobStore(boto3.client("s3", config=SIGNED), settings.bucket_name)
     sqs = boto3.client("sqs")
     secrets = SecretReader(boto3.client("secretsmanager"))

@@ -9,6 +9,7 @@ from quarterdeck.keys import OutboxKey, Scope
 from quarterdeck.metrics.tally import Tally
 from quarterdeck.names import format_time, generate_id
 from quarterdeck.observability import count_event, logger
+from quarterdeck.retention import Expiry
 from quarterdeck.systems.store import SystemStore
 from quarterdeck.table import Absent, ConditionFailed, Put, Table
 from quarterdeck.tasks.admission import admit_tasks, send_task
@@ -27,7 +28,6 @@ from quarterdeck.tasks.transitions import (
     postpone_task,
 )
 
-EVENT_DAYS = 30
 MAX_DELAY_S = 900
 
 
@@ -65,8 +65,7 @@ class Attempt:
     def record_event(self, event: TaskEvent) -> None:
         """Once: a run from the journal tells again what happened before."""
         self.events += 1
-        expires = self.clock() + timedelta(days=EVENT_DAYS)
-        item = {"event": event.model_dump(), "expires_at": int(expires.timestamp())}
+        item = {"event": event.model_dump(), "expires_at": Expiry("events", self.clock())}
         try:
             key = self.scope.event_key(self.state.task_id, self.events)
             self.table.write(Put(key, item, [Absent()]))

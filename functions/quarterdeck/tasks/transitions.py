@@ -12,6 +12,7 @@ from typing import Any
 from quarterdeck.keys import LEASE_KEYS, Scope, lease_index
 from quarterdeck.metrics.buckets import NOTHING, add_counters, count_arrival, count_outcome
 from quarterdeck.names import format_time, parse_time
+from quarterdeck.retention import Expiry
 from quarterdeck.table import Absent, Below, Condition, Delete, Equals, Put, Unset, Update, Write
 from quarterdeck.tasks.announcements import tell_end
 from quarterdeck.tasks.outcome import Outcome, summarize_outcome
@@ -21,7 +22,6 @@ RESEND_AFTER = timedelta(minutes=10)
 LEASE = timedelta(seconds=120)
 MAX_CRASHES = 3
 MAX_CONTINUATIONS = 200
-TASK_DAYS = 90
 
 UNCANCELLED = Unset("cancel_requested")
 LOST_WORKER = {"crashes": 1}
@@ -240,9 +240,14 @@ def end_task(
     """
     task_id = state.task_id
     created = parse_time(state.created_at)
-    expiry = {"expires_at": int((now + timedelta(days=TASK_DAYS)).timestamp())}
+    expiry = {"expires_at": Expiry("tasks", now)}
     epoch = state.epoch + bump
-    ended = {"status": outcome.status, "ended_at": format_time(now), "epoch": epoch, **expiry}
+    ended: dict[str, Any] = {
+        "status": outcome.status,
+        "ended_at": format_time(now),
+        "epoch": epoch,
+        **expiry,
+    }
     response_ms = max(0, round((now - created).total_seconds() * 1000))
     return [
         change_state(scope, state, ended, conditions, remove=[*LEASE_KEYS, "not_before"]),
