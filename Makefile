@@ -4,7 +4,7 @@ ENV ?= development
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install layers demo up down run tool check-crews deploy-crews crew-fields settings-table test prove check format sbom audit synth bootstrap deploy diff comment destroy smoke redrive recover logs
+.PHONY: help install layers demo up down run tool check-crews deploy-crews crew-fields settings-table event-schemas test prove check format sbom audit synth bootstrap deploy diff comment destroy smoke redrive recover logs
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ crew-fields: install ## writes the tables of docs/configuration.md
 
 settings-table: install ## writes the table of docs/environments.md
 	@PYTHONPATH=functions:. $(PYTHON) -m infra.settings_table
+
+event-schemas: install ## writes docs/events/
+	@PYTHONPATH=functions:. $(PYTHON) -m infra.event_schemas
 
 test: layers ## all tests (ARGS= for pytest, WORKERS=2)
 	@$(PYTHON) -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)

@@ -102,7 +102,7 @@ class TaskEnded(Announced):
     error: TaskError | None = None
     """Its message is cut at 8,192 characters."""
     result: ToldResult | None = None
-    result_omitted: bool = False
+    result_omitted: bool
     """The result is over 64 KB of JSON: `link` has it."""
 
 
