@@ -22,7 +22,7 @@ from quarterdeck.keys import Scope
 from quarterdeck.memory.backend import TableStorage
 from quarterdeck.memory.stores import MemoryStores
 from quarterdeck.names import parse_time
-from quarterdeck.observability import count_event, logger
+from quarterdeck.observability import Trace, count_event, follow, logger
 from quarterdeck.systems.configuration import Budget, Crew
 from quarterdeck.systems.store import SystemStore
 from quarterdeck.table import Table
@@ -80,10 +80,11 @@ class Worker:
         attempt = claim(self.table, self.blobs, self.queue, message, self.clock)
         if attempt is None:
             return
-        logger.info("Running", **message.model_dump())
-        with self.workspace.open_for(message.task_id):
-            self._run_under_lease(attempt, left)
-        self._tell(attempt)
+        with follow(Trace(message.task_id, attempt.state.correlation_id)):
+            logger.info("Running", **message.model_dump())
+            with self.workspace.open_for(message.task_id):
+                self._run_under_lease(attempt, left)
+            self._tell(attempt)
         if self.workspace.is_worn_out():
             logger.info("The process has served its time")
             self.end_process()

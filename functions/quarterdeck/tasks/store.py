@@ -51,6 +51,8 @@ class TaskView(BaseModel):
     version: int
     """Of the configuration that it runs with."""
     retry_of: str | None = None
+    correlation_id: str | None = None
+    """Of the request that submitted it: in each line of the log about the task."""
     created_at: str
     dispatched_at: str | None = None
     started_at: str | None = None

@@ -11,7 +11,7 @@ from quarterdeck.blobs import BlobStore
 from quarterdeck.errors import NotFound
 from quarterdeck.keys import LeaseOwner, OutboxKey, Scope, TaskKey
 from quarterdeck.names import format_time
-from quarterdeck.observability import count_event, logger
+from quarterdeck.observability import Trace, count_event, follow, logger
 from quarterdeck.systems.activity import ActiveSystems, mark_active
 from quarterdeck.systems.store import SystemStore
 from quarterdeck.table import ConditionFailed, Table
@@ -82,12 +82,16 @@ class Upkeep:
         state = self.tasks.get_state(scope, task_id)
         if not state.lease_expires_at or state.lease_expires_at >= format_time(self.clock()):
             return None
+        with follow(Trace(task_id, state.correlation_id)):
+            return self._settle_state(scope, state)
+
+    def _settle_state(self, scope: Scope, state: TaskState) -> Deed | None:
         system = self.systems.get(scope.system_id)
         if system.generation != scope.generation or system.state == "restoring":
             return None
         if state.status == "dispatched":
             self.table.write(resend_task(scope, state, self.clock()))
-            send_task(self.queue, scope, task_id, state.epoch)
+            send_task(self.queue, scope, state.task_id, state.epoch)
             return "resent"
         self._reap(scope, state)
         admit_for(self.table, self.queue, scope, state.crew_name, self.clock)
