@@ -25,7 +25,8 @@ MESSAGES: TypeAdapter[BackupMessage] = TypeAdapter(BackupMessage)
 @cache
 def load_service() -> BackupService:
     settings = load_settings(BackupSettings)
-    table, s3 = Table(boto3.client("dynamodb"), settings.table_name), boto3.client("s3")
+    table = Table(boto3.client("dynamodb"), settings.table_name, settings.retention)
+    s3 = boto3.client("s3")
     keys = ArchiveKeys(boto3.client("kms"), settings.archives_key_arn)
     return BackupService(
         systems=SystemStore(table, BlobStore(s3, settings.bucket_name)),

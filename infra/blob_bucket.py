@@ -11,6 +11,9 @@ from infra.wildcards import accept_wildcard
 
 KEY_USE = {"s3:GetObject": "kms:Decrypt", "s3:PutObject": "kms:GenerateDataKey"}
 """What an action asks of the key; large uploads would need kms:Decrypt to write."""
+LONGEST_LIFE_DAYS = 30
+"""A task's items expire so long after its end: objects, which know only when they were made, later
+by what a task can wait and run."""
 
 
 class BlobBucket(Construct):
@@ -33,8 +36,12 @@ class BlobBucket(Construct):
                     abort_incomplete_multipart_upload_after=Duration.days(1),
                     noncurrent_version_expiration=Duration.days(30),
                 ),
-                # Items of a task expire 90 days after its end; a task can wait and run for days.
-                LifecycleRule(prefix="blobs/tasks/", expiration=Duration.days(120)),
+                LifecycleRule(
+                    prefix="blobs/tasks/",
+                    expiration=Duration.days(
+                        target.environment.retention.tasks_days + LONGEST_LIFE_DAYS
+                    ),
+                ),
             ],
             removal_policy=RemovalPolicy[target.environment.removal_policy.upper()],
         )

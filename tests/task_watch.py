@@ -190,6 +190,33 @@ def check_everything(scope: Scope, items: Iterable[Item]) -> Iterator[str]:
         yield from check_state(state)
 
 
+def list_untold(items: Iterable[Item]) -> set[str]:
+    """The tasks whose ends are in the outbox."""
+    return {parse_task_key(i["pk"])[1] for i in items if i["sk"].startswith("OUTBOX#")}
+
+
+def check_told(items: Iterable[Item], told: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """An end is told, or in the outbox; as it is, and with one id however often."""
+    items = list(items)
+    untold, by_task = list_untold(items), defaultdict(list)
+    for detail in told:
+        by_task[detail["task_id"]].append(detail)
+    for state in (item for item in items if item["sk"] == "STATE"):
+        task_id, details = state["task_id"], by_task[state["task_id"]]
+        if state["status"] not in TERMINAL:
+            if details or task_id in untold:
+                yield f"announced while it lives: {state}"
+            continue
+        if not details and task_id not in untold:
+            yield f"an end that nobody will tell: {state}"
+        if any(detail != details[0] for detail in details):
+            yield f"told in different words: {details}"
+        if any(
+            (d["status"], d["ended_at"]) != (state["status"], state["ended_at"]) for d in details
+        ):
+            yield f"told otherwise than it is: {details} {state}"
+
+
 def check_slots(crews: Iterable[Item], states: Iterable[Item]) -> Iterator[str]:
     held = Counter(state["crew_name"] for state in states if state["status"] in HOLDS_SLOT)
     for crew in crews:

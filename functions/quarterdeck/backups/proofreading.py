@@ -39,7 +39,7 @@ class Proofreader:
         self.hold = hold
         self.sources = sources
         self.erased = erased
-        self.target = find_target(hold.job)
+        self.target = find_target(hold.job, table)
 
     def compare(self, stage: Stage, left: Callable[[], float]) -> bool:
         """Whether all of the stage is as it should be; False when the time is up, or JobFailed."""

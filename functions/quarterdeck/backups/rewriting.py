@@ -40,7 +40,7 @@ class Rewriter:
         self.hold = hold
         self.sources = sources
         self.erased = erased
-        self.target = find_target(hold.job)
+        self.target = find_target(hold.job, table)
 
     def write(self, stage: Stage, left: Callable[[], float]) -> bool:
         """Whether all of the stage is written; if not, the time is up."""
@@ -88,10 +88,11 @@ class Rewriter:
         return self.table.get(self.hold.job.scope.state_key(task_id)) is None
 
 
-def find_target(restore: Restore) -> Target:
+def find_target(restore: Restore, table: Table) -> Target:
     began = parse_time(restore.started_at)
     test = restore.kind == "restore_test"
-    return Target(restore.scope, began, began + timedelta(days=TEST_DAYS) if test else None)
+    expires = began + timedelta(days=TEST_DAYS) if test else None
+    return Target(restore.scope, began, table.retention.keep("tasks"), expires)
 
 
 def was_accepted_since(unit: Unit, closed_at: str) -> bool:

@@ -11,7 +11,7 @@ from quarterdeck.errors import FieldError, NotFound
 from quarterdeck.keys import CALL_PREFIX, EVENT_PREFIX, Scope
 from quarterdeck.names import is_id
 from quarterdeck.table import Item, Table
-from quarterdeck.tasks.outcome import TaskError, TaskEvent, Usage
+from quarterdeck.tasks.outcome import Outcome, TaskError, TaskEvent, Usage
 from quarterdeck.tasks.states import Priority, Status, TaskSpec, TaskState
 
 INLINE_RESULT_BYTES = 256 * 1024
@@ -90,6 +90,13 @@ class TaskStore:
         if item is None:
             raise not_found(task_id)
         return TaskSpec.model_validate_json(self.blobs.load_document(item["document"]))
+
+    def get_outcome(self, scope: Scope, task_id: str) -> Outcome:
+        """NotFound until it has ended."""
+        item = self.table.get(scope.end_key(task_id))
+        if item is None:
+            raise not_found(task_id)
+        return Outcome.model_validate_json(self.blobs.load_document(item["document"]))
 
     def count_calls(self, scope: Scope, task_id: str) -> int:
         """How many entries the task's journal has."""
