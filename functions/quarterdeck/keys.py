@@ -388,6 +388,11 @@ def parse_task_key(pk: str) -> TaskKey:
     return TaskKey(Scope(system_id, int(generation)), task_id)
 
 
+def name_part(sk: str) -> str:
+    """Which of a task's items it is: `STATE`, or the word before what numbers them."""
+    return sk.partition("#")[0]
+
+
 def is_task_history(sk: str) -> bool:
     """Whether an item of a task is what happened, and not what its calls hold or have answered."""
     return sk in {"STATE", "SPEC", "END"} or sk.startswith(EVENT_PREFIX)
