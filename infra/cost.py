@@ -33,15 +33,15 @@ class Units(NamedTuple):
 TASK = Units(read=18, written=50)
 CALL = Units(read=0.7, written=13)
 """Of a model, in a task: a heartbeat, its record, its step's events, its part of the result."""
-POLL = Units(read=3, written=0)
+POLL = Units(read=4, written=0)
 IDLE_MINUTE = Units(read=8.5, written=1)
-ACTIVE_MINUTE = Units(read=16, written=7)
+ACTIVE_MINUTE = Units(read=13.5, written=6)
 """Of the monitor, for a system with something to do, besides; a task's end that is told in it."""
 TASK_BYTES, CALL_BYTES, JOURNAL_BYTES = 5_500, 2_600, 2_700
 """Kept: of a task, of each call's step in it, and of each call's record."""
 
 # What the templates hold, as tests/stack/test_cost.py counts it.
-ALARMS, KEYS, SECRETS, DASHBOARDS, QUEUES, FUNCTIONS = 32, 3, 2, 1, 3, 7
+ALARMS, KEYS, SECRETS, DASHBOARDS, QUEUES, FUNCTIONS = 34, 3, 2, 1, 3, 7
 POLLERS, POLLS_A_MINUTE = 5, 3
 """Lambda's, of each queue that starts a function, waiting 20 s each."""
 METRICS_OF_A_CREW = 14
