@@ -20,6 +20,7 @@ QUEUE_PREFIX = "QUEUE#"
 LATER_PREFIX = "LATER#"
 DECISION_PREFIX = "DECISION#"
 EVENT_PREFIX = "EVENT#"
+QUESTION_PREFIX = "QUESTION#"
 CALL_PREFIX = "CALL#"
 STARTED = "#STARTED"
 HOLD_PREFIX = "HOLD#"
@@ -208,6 +209,9 @@ class Scope(NamedTuple):
     def event_key(self, task_id: str, number: int) -> Key:
         return Key(f"{self.prefix}#TASK#{task_id}", f"{EVENT_PREFIX}{number:06}")
 
+    def question_key(self, task_id: str, number: int) -> Key:
+        return Key(f"{self.prefix}#TASK#{task_id}", f"{QUESTION_PREFIX}{number:06}")
+
     def call_key(self, task_id: str, digest: str, occurrence: int) -> Key:
         return Key(f"{self.prefix}#TASK#{task_id}", f"{CALL_PREFIX}{digest}#{occurrence}")
 
@@ -287,7 +291,8 @@ def parse_task_time(item: Mapping[str, str]) -> tuple[str, str]:
 def lease_index(owner_id: str, expires: datetime) -> dict[str, str]:
     """The keys in the index `leases` of a task's STATE, or of a DEPLOYMENT or a job that runs.
 
-    They say when the message that nobody took, or the worker that took it, is due.
+    They say when the message that nobody took, or the worker that took it, is due; of a task that
+    waits for a person, when its question expires.
     """
     shard = lease_shard(find_shard(owner_id, LEASE_SHARDS))
     return dict(zip(LEASE_KEYS, (shard, format_time(expires)), strict=True))
@@ -344,7 +349,7 @@ def parse_task_key(pk: str) -> TaskKey:
 
 def is_task_history(sk: str) -> bool:
     """Whether an item of a task is what happened, and not what its calls hold or have answered."""
-    return sk in {"STATE", "SPEC", "END"} or sk.startswith(EVENT_PREFIX)
+    return sk in {"STATE", "SPEC", "END"} or sk.startswith((EVENT_PREFIX, QUESTION_PREFIX))
 
 
 def name_task(pk: str) -> str | None:

@@ -10,8 +10,7 @@ from quarterdeck.execution.journal_entry import Entry, Mark, read_entry, write_e
 from quarterdeck.keys import CALL_PREFIX, Scope, parse_call_key
 from quarterdeck.names import generate_id, read_clock
 from quarterdeck.table import Absent, ConditionFailed, Put, Table
-
-JOURNAL_DAYS = 14
+from quarterdeck.tasks.questions import JOURNAL_DAYS
 
 
 class Place(NamedTuple):

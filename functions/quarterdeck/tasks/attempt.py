@@ -14,6 +14,14 @@ from quarterdeck.table import Absent, ConditionFailed, Put, Table
 from quarterdeck.tasks.admission import admit_tasks, send_task
 from quarterdeck.tasks.ending import CANCELLED, store_outcome
 from quarterdeck.tasks.outcome import Outcome, TaskError, TaskEvent
+from quarterdeck.tasks.questions import (
+    JOURNAL_DAYS,
+    Asked,
+    Progress,
+    keep_journals,
+    open_question,
+    store_question,
+)
 from quarterdeck.tasks.queue import Queue, TaskMessage, WakeMessage, WorkMessage
 from quarterdeck.tasks.states import TaskState
 from quarterdeck.tasks.store import TaskStore
@@ -25,6 +33,7 @@ from quarterdeck.tasks.transitions import (
     finish_task,
     postpone_task,
 )
+from quarterdeck.tasks.waiting import wait_task
 
 EVENT_DAYS = 30
 MAX_DELAY_S = 900
@@ -116,6 +125,29 @@ class Attempt:
         self.queue.send(wake, delay_s=min(MAX_DELAY_S, round(delay_s) + 1))
         self._admit()
         return True
+
+    def wait(self, ran_ms: int, asked: Asked, progress: Progress) -> bool:
+        """Leaves the task to a person, without its slot; False as `end`."""
+        now, counts = self.clock(), self.tally.read()
+        expires = now + timedelta(seconds=asked.seconds)
+        question = open_question(asked, progress, self.state.question + 1, now, expires)
+        self._keep_journals(expires + timedelta(days=JOURNAL_DAYS))
+        document = store_question(self.blobs, self.scope, self.state, question)
+        try:
+            self.table.write(
+                *wait_task(self.scope, self.state, document, ran_ms, expires, now, counts)
+            )
+        except ConditionFailed:
+            done = CANCELLED.model_copy(update=dict(progress))
+            return self._yield_to_cancel(done, ran_ms)
+        logger.info("Waiting", task_id=self.state.task_id, question=question.number)
+        self._admit()
+        return True
+
+    def _keep_journals(self, until: datetime) -> None:
+        """Before it waits: also of the tasks that it retries, whose calls it reads."""
+        spec = TaskStore(self.table, self.blobs).get_spec(self.scope, self.state.task_id)
+        keep_journals(self.table, self.scope, (self.state.task_id, *spec.retries), until)
 
     def _yield_to_cancel(self, outcome: Outcome, ran_ms: int) -> bool:
         """After a refusal: ends the task as cancelled, if a cancel was the reason."""

@@ -12,6 +12,7 @@ from quarterdeck.keys import CALL_PREFIX, EVENT_PREFIX, TASKS_BY_TIME, Scope, pa
 from quarterdeck.names import is_id
 from quarterdeck.table import Item, Page, Table
 from quarterdeck.tasks.outcome import TaskError, TaskEvent, Usage
+from quarterdeck.tasks.questions import QuestionView, view_question
 from quarterdeck.tasks.states import Priority, Status, TaskSpec, TaskState
 
 INLINE_RESULT_BYTES = 256 * 1024
@@ -62,6 +63,8 @@ class TaskView(BaseModel):
     continuations: int | None = None
     crashes: int | None = None
     """Workers lost in a row, without a new journal entry between them."""
+    question: QuestionView | None = None
+    """While it waits for a person: what is asked."""
     steps: list[StepView] = []
     result: Result | None = None
     result_url: str | None = None
@@ -116,7 +119,11 @@ class TaskStore:
         if first.sk in items:
             return self._view_ended(scope, state, items[first.sk])
         events = [item["event"] for sk, item in items.items() if sk.startswith(EVENT_PREFIX)]
-        return view_task(scope, state, steps=follow_steps(events))
+        question = None
+        if state.status == "waiting":
+            item = items[scope.question_key(task_id, state.question).sk]
+            question = view_question(self.blobs, item)
+        return view_task(scope, state, steps=follow_steps(events), question=question)
 
     def _view_ended(self, scope: Scope, state: TaskState, end: Item) -> TaskView:
         document, fields = end["document"], end["summary"]
@@ -153,7 +160,8 @@ def not_found(task_id: str) -> NotFound:
 
 
 def view_task(scope: Scope, state: TaskState, **rest: Any) -> TaskView:
-    fields = state.model_dump(include=set(TaskView.model_fields), exclude_defaults=True)
+    shown = set(TaskView.model_fields) - {"question"}
+    fields = state.model_dump(include=shown, exclude_defaults=True)
     return TaskView(system_id=scope.system_id, **fields, **rest)
 
 
