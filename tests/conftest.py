@@ -1,27 +1,25 @@
 """For every tier: the process that crewai runs in, as the functions prepare it."""
 
 import inspect
-import os
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 from quarterdeck.process import prepare_process
+from tests.prove import PROVE
 
 prepare_process()
-
-PROVE = "QUARTERDECK_PROVE"
 
 # `make prove` runs the same properties deeper. No deadlines: these machines are noisy.
 settings.register_profile("test", deadline=None)
 settings.register_profile("prove", deadline=None, max_examples=1_000)
-settings.load_profile("prove" if os.environ.get(PROVE) else "test")
+settings.load_profile("prove" if PROVE else "test")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """`make prove` leaves out what is the same in `make test`."""
-    if not os.environ.get(PROVE):
+    if not PROVE:
         return
     deeper = [item for item in items if is_deeper(item)]
     chosen = {item.nodeid for item in deeper}
@@ -30,10 +28,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def is_deeper(item: pytest.Item) -> bool:
-    """A property, or of a file that asks for the variable."""
+    """A property, or of a file that asks whether this is `make prove`."""
     if item.get_closest_marker("hypothesis"):
         return True
     function = getattr(item, "function", None)
     written = inspect.getsourcefile(inspect.unwrap(function)) if function else None
     files = {item.path, Path(written)} if written else {item.path}
-    return any(PROVE in file.read_text() for file in files)
+    return any("tests.prove" in file.read_text() for file in files)

@@ -17,6 +17,8 @@ from unittest.mock import patch
 
 import pytest
 
+from tests.prove import VARIABLE
+
 OPTIONS = [
     "-n0",
     "-x",
@@ -87,6 +89,7 @@ def run_edited(edit: Edit | None, tests: Collection[str], output: Path) -> int |
     process = server.Process(target=run_here, args=(edit, tests, output))
     # Python 3.13.0's server preloads without this process's path.
     with patch.dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path)):
+        os.environ.pop(VARIABLE, None)
         process.start()
     process.join(120)
     if process.is_alive():
@@ -99,7 +102,6 @@ def run_here(edit: Edit | None, tests: Collection[str], output: Path) -> None:
     with output.open("w") as file:
         for stream in (sys.stdout, sys.stderr):
             os.dup2(file.fileno(), stream.fileno())
-    os.environ.pop("QUARTERDECK_PROVE", None)
     result, failures = UNTRIED, Failures()
     try:
         with edited(edit) if edit else nullcontext():

@@ -1,6 +1,5 @@
 """Memories for tests, and stores of them."""
 
-import os
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from types import SimpleNamespace
@@ -12,13 +11,14 @@ from quarterdeck.memory.records import Memory
 from quarterdeck.memory.store import MemoryStore
 from quarterdeck.memory.vectors import pack_vector
 from quarterdeck.table import Table
+from tests.prove import PROVE
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 SCOPE = Scope("s1", 1)
 CREW = "research"
-EXAMPLES = 1_500 if os.environ.get("QUARTERDECK_PROVE") else 100
+EXAMPLES = 1_500 if PROVE else 100
 """Of a property that opens stores."""
 START = datetime(2026, 11, 23, tzinfo=UTC)
 

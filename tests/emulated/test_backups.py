@@ -19,6 +19,7 @@ from quarterdeck.table import Equals, Table, Update, unmarshal_item
 from quarterdeck.tasks.queue import BackupMessage, PruneMessage, Queue
 from tests import systems
 from tests.emulated.main_job import deploy, poll, submit, wait
+from tests.prove import PROVE
 
 
 class Inside:
@@ -99,7 +100,7 @@ def test_a_backup_is_proven_and_restored(api: Api) -> None:
     found = api.get(f"/crews/{copied['restored_system_id']}/tasks/{task_id}").json
     assert found == done | {"system_id": copied["restored_system_id"]}
 
-    if not os.environ.get("QUARTERDECK_PROVE"):
+    if not PROVE:
         return  # It is closed for 45 seconds.
     begun = api.post(f"{path}/restore")
     refused = api.post(f"/crews/{system_id}/tasks", {"description": "x", "crew_name": "research"})

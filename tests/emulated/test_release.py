@@ -21,10 +21,9 @@ from infra.local.ministack import ROOT, STATE_DIR
 from infra.local.service import locate_api
 from infra.smoke import run_smoke
 from layers.build import build_all, find_host_platform
+from tests.prove import prove
 
-pytestmark = pytest.mark.skipif(
-    not os.environ.get("QUARTERDECK_PROVE"), reason="a part of make prove"
-)
+pytestmark = prove
 WORKS_S = 90.0
 SERVICE = "Quarterdeck-development-Service"
 

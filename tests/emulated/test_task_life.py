@@ -1,22 +1,19 @@
 """The same life on the emulator: DynamoDB's conditions and transactions as a server has them."""
 
 import itertools
-import os
 from collections.abc import Callable
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from tests.prove import prove
 from tests.table_conformance import create_table
 from tests.table_indexes import INDEXES
 from tests.task_life import TaskLife
 from tests.task_play import Play
 
-pytestmark = pytest.mark.skipif(
-    not os.environ.get("QUARTERDECK_PROVE"), reason="a part of make prove"
-)
+pytestmark = prove
 NUMBERS = itertools.count()
 
 

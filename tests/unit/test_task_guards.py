@@ -3,14 +3,12 @@
 That no trial breaks a rule as long as nothing is taken out is `test_task_races`.
 """
 
-import os
-
 import pytest
 
 from tests.edits import Edit, edited
+from tests.guards import Edits
 from tests.mutations import Guard, hunt, list_guards, without
-
-prove = pytest.mark.skipif(not os.environ.get("QUARTERDECK_PROVE"), reason="a part of make prove")
+from tests.prove import prove
 
 ONE_END = "END is put once"
 
@@ -105,12 +103,6 @@ EDITS = [
 ]
 
 
-@pytest.mark.parametrize("edit", [Edit(*what) for *what, _ in EDITS], ids=str)
-def test_an_edit_is_one_of_the_code_as_it_is(edit: Edit) -> None:
-    with edited(edit):
-        pass
-
-
 @prove
 @pytest.mark.parametrize("guard", [g for g in list_guards() if g.item != "END"], ids=str)
 def test_without_it_a_trial_breaks_a_rule(guard: Guard) -> None:
@@ -118,13 +110,13 @@ def test_without_it_a_trial_breaks_a_rule(guard: Guard) -> None:
         assert hunt(*STAGES[guard.function])
 
 
-@prove
-@pytest.mark.parametrize(
-    ("edit", "stage"), [(Edit(*what), stage) for *what, stage in EDITS], ids=str
-)
-def test_with_it_a_trial_breaks_a_rule(edit: Edit, stage: str) -> None:
-    with edited(edit):
-        assert hunt(*STAGES[stage])
+class TestTaskEdits(Edits):
+    edits = EDITS
+
+    @prove
+    def test_with_it_a_trial_breaks_a_rule(self, edit: Edit, teller: str) -> None:
+        with edited(edit):
+            assert hunt(*STAGES[teller])
 
 
 @prove

@@ -1,12 +1,9 @@
 """No task lost, one end each, slots exact: whatever fails, whoever is slow."""
 
-import os
-
 from hypothesis import settings
 
+from tests.prove import PROVE
 from tests.task_life import TaskLife
-
-PROVE = bool(os.environ.get("QUARTERDECK_PROVE"))
 
 TestTaskLife = TaskLife.TestCase
 TestTaskLife.settings = settings(

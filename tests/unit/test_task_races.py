@@ -1,12 +1,10 @@
 """No meeting of two calls and no fault of one breaks a rule, from any state of a task."""
 
-import os
-
 import pytest
 
+from tests.prove import PROVE
 from tests.task_races import STARTS, Stage, list_trials
 
-PROVE = bool(os.environ.get("QUARTERDECK_PROVE"))
 SAMPLE = 4 if PROVE else 40
 """Of so many trials one is made; each state makes others."""
 

@@ -1,15 +1,7 @@
 """Each check of an archive is needed: without it a test fails. A part of make prove."""
 
-import os
-from pathlib import Path
+from tests.guards import Guards
 
-import pytest
-
-from tests.edits import Edit, edited, run_edited
-
-prove = pytest.mark.skipif(not os.environ.get("QUARTERDECK_PROVE"), reason="a part of make prove")
-
-HERE = "tests/unit/backups"
 WRONGLY = "test_damage.py::test_what_was_written_wrongly_is_found_though_it_is_authentic"
 MANIFEST = "test_damage.py::test_a_manifest_that_was_written_wrongly_is_found"
 RECORDED = "test_damage.py::test_a_manifest_is_the_one_that_the_backup_recorded"
@@ -78,23 +70,6 @@ EDITS = [
 ]
 
 
-@pytest.mark.parametrize("edit", [Edit(*what) for *what, _ in EDITS], ids=str)
-def test_an_edit_is_one_of_the_code_as_it_is(edit: Edit) -> None:
-    with edited(edit):
-        pass
-
-
-@prove
-@pytest.mark.parametrize(("edit", "test"), [(Edit(*what), test) for *what, test in EDITS], ids=str)
-def test_without_it_a_test_fails(edit: Edit, test: str, tmp_path: Path) -> None:
-    output = tmp_path / "output"
-    failed = run_edited(edit, [f"{HERE}/{test}"], output)
-    assert failed, "no test tells"
-    assert failed > 0, output.read_text()
-
-
-@prove
-def test_with_nothing_taken_out_they_pass(tmp_path: Path) -> None:
-    output = tmp_path / "output"
-    tests = sorted({f"{HERE}/{test}" for *_, test in EDITS})
-    assert run_edited(None, tests, output) == 0, output.read_text()
+class TestArchiveGuards(Guards):
+    directory = "tests/unit/backups"
+    edits = EDITS

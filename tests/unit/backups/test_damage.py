@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator
 
 import boto3
@@ -28,11 +27,12 @@ from tests.archive_site import (
     make_keys,
     make_records,
 )
+from tests.prove import PROVE
 
 DESK, OTHER = ArchiveName("desk", "b1"), ArchiveName("other", "b1")
 LATER = ArchiveName("desk", "b2")
 FIRST, SECOND = (f"task_histories/00000{number}-1.chunk" for number in (1, 2))
-STEP = 1 if os.environ.get("QUARTERDECK_PROVE") else 61
+STEP = 1 if PROVE else 61
 
 
 class Desk(ArchiveSite):

@@ -3,7 +3,6 @@
 An effect is a write to the table, an object, or a message. The process ends before it or after it.
 """
 
-import os
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import cache, partial
@@ -19,10 +18,10 @@ from quarterdeck.backups.store import BackupStore
 from quarterdeck.keys import parse_task_key
 from quarterdeck.systems.lifecycle import API_SECONDS
 from quarterdeck.tasks.states import TERMINAL
+from tests.prove import PROVE
 from tests.restore_crashes import Deployed, Sweep, list_crashes, prepare
 from tests.restore_site import RestoreSite
 
-PROVE = bool(os.environ.get("QUARTERDECK_PROVE"))
 STEP = 1 if PROVE else 6
 """Every effect, or each so many."""
 START = (1, "active")

@@ -1,15 +1,7 @@
 """Each guard of a restore is needed: without it a test fails. A part of make prove."""
 
-import os
-from pathlib import Path
+from tests.guards import Guards
 
-import pytest
-
-from tests.edits import Edit, edited, run_edited
-
-prove = pytest.mark.skipif(not os.environ.get("QUARTERDECK_PROVE"), reason="a part of make prove")
-
-HERE = Path(__file__).parent
 RESTORE = "test_restore.py::test"
 EARLY = f"{RESTORE}_a_message_that_comes_early_waits_for_the_requests_that_saw_the_system_open"
 WORKER = f"{RESTORE}_a_worker_that_is_at_work_changes_nothing_any_more"
@@ -101,23 +93,6 @@ EDITS = [
 ]
 
 
-@pytest.mark.parametrize("edit", [Edit(*what) for *what, _ in EDITS], ids=str)
-def test_an_edit_is_one_of_the_code_as_it_is(edit: Edit) -> None:
-    with edited(edit):
-        pass
-
-
-@prove
-@pytest.mark.parametrize(("edit", "test"), [(Edit(*what), test) for *what, test in EDITS], ids=str)
-def test_without_it_a_test_fails(edit: Edit, test: str, tmp_path: Path) -> None:
-    output = tmp_path / "output"
-    failed = run_edited(edit, [f"{HERE}/{test}"], output)
-    assert failed, "no test tells"
-    assert failed > 0, output.read_text()
-
-
-@prove
-def test_with_nothing_taken_out_they_pass(tmp_path: Path) -> None:
-    output = tmp_path / "output"
-    tests = sorted({f"{HERE}/{test}" for *_, test in EDITS})
-    assert run_edited(None, tests, output) == 0, output.read_text()
+class TestRestoreGuards(Guards):
+    directory = "tests/unit/backups"
+    edits = EDITS

@@ -4,7 +4,6 @@ And after a restore of it nothing points at what is not there.
 """
 
 import json
-import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -22,9 +21,9 @@ from quarterdeck.table import ConditionFailed
 from quarterdeck.tasks.ending import stop_task
 from quarterdeck.tasks.states import TERMINAL
 from tests import systems
+from tests.prove import PROVE
 from tests.restore_site import RestoreSite
 
-PROVE = bool(os.environ.get("QUARTERDECK_PROVE"))
 LONG = "l" * 40_000
 CREWS = ("research", "review")
 

@@ -11,13 +11,14 @@ from quarterdeck.backups.archive.damage import ArchiveDamaged
 from quarterdeck.backups.archive.head import Encryption, Opened
 from quarterdeck.backups.archive.layout import MIB, ArchiveName
 from quarterdeck.backups.archive.sealing import ALGORITHM, FRAME_BYTES, Seal, make_seal
+from tests.prove import PROVE
 
 DESK, OTHER = ArchiveName("desk", "b1"), ArchiveName("other", "b1")
 KEY = bytes(range(32))
 CHUNK = "task_histories/000001-1.chunk"
 CONTENT = b"what the agent found"
 KINDS: tuple[Encryption, ...] = ("aws-encryption-sdk", "none")
-STEP = 1 if os.environ.get("QUARTERDECK_PROVE") else 7
+STEP = 1 if PROVE else 7
 
 
 @pytest.fixture(params=KINDS)

@@ -1,11 +1,11 @@
 """The worker's process is killed at every call of a crew, and another one finishes its task."""
 
-import os
 from typing import Any
 
 import pytest
 
 from quarterdeck.execution.journal_key import digest
+from tests.prove import PROVE
 from tests.unit.execution.crash_lab import Lab, Point
 
 pytestmark = pytest.mark.xdist_group("crash-sweep")
@@ -24,11 +24,10 @@ SAMPLE: dict[str, list[Point]] = {
     "sequential": [("before", 4), ("between", 2), ("after", 6), ("marked", 2)],
     "hierarchical": [("between", 3), ("after", 9), ("before", 14)],
 }
-EVERY = bool(os.environ.get("QUARTERDECK_PROVE"))
 POINTS = [
     (process, point)
     for process, sample in SAMPLE.items()
-    for point in (list_points(process) if EVERY else sample)
+    for point in (list_points(process) if PROVE else sample)
 ]
 
 

@@ -3,14 +3,7 @@
 A part of make prove.
 """
 
-import os
-from pathlib import Path
-
-import pytest
-
-from tests.edits import Edit, edited, run_edited
-
-prove = pytest.mark.skipif(not os.environ.get("QUARTERDECK_PROVE"), reason="a part of make prove")
+from tests.guards import Guards
 
 REPLAY = "test_journal_replay.py::test_a_crew_that_runs_again_asks_nothing_again"
 KEPT_APART = "test_journal_replay.py::test_calls_that_ask_the_same_are_kept_apart"
@@ -72,7 +65,6 @@ RETRY = "test_worker.py::test_a_retry_pays_for_no_call_again"
 
 WITHIN = "test_patches.py::test_a_call_within_a_call_is_journaled_once"
 TWICE = "test_patches.py::test_a_call_that_its_provider_reports_twice_is_counted_once"
-HERE = "tests/unit/execution"
 JOURNAL = "execution.journal:Journal"
 CLAIMS = "execution.claims:Claims"
 GATE = "execution.gate:Gate"
@@ -205,23 +197,6 @@ EDITS = [
 ]
 
 
-@pytest.mark.parametrize("edit", [Edit(*what) for *what, _ in EDITS], ids=str)
-def test_an_edit_is_one_of_the_code_as_it_is(edit: Edit) -> None:
-    with edited(edit):
-        pass
-
-
-@prove
-@pytest.mark.parametrize(("edit", "test"), [(Edit(*what), test) for *what, test in EDITS], ids=str)
-def test_without_it_a_test_fails(edit: Edit, test: str, tmp_path: Path) -> None:
-    output = tmp_path / "output"
-    failed = run_edited(edit, [f"{HERE}/{test}"], output)
-    assert failed, "no test tells"
-    assert failed > 0, output.read_text()
-
-
-@prove
-def test_with_nothing_taken_out_they_pass(tmp_path: Path) -> None:
-    output = tmp_path / "output"
-    tests = sorted({f"{HERE}/{test}" for *_, test in EDITS})
-    assert run_edited(None, tests, output) == 0, output.read_text()
+class TestJournalGuards(Guards):
+    directory = "tests/unit/execution"
+    edits = EDITS

@@ -1,13 +1,6 @@
 """Each guard of knowledge and of erasures is needed: without it a test fails."""
 
-import os
-from pathlib import Path
-
-import pytest
-
-from tests.edits import Edit, edited, run_edited
-
-prove = pytest.mark.skipif(not os.environ.get("QUARTERDECK_PROVE"), reason="a part of make prove")
+from tests.guards import Guards
 
 LOST = "execution/test_knowledge.py::test_a_worker_lost_while_indexing_pays_once"
 FURTHER = "execution/test_knowledge.py::test_a_further_task_and_version_embed_what_is_new"
@@ -49,16 +42,6 @@ EDITS = [
 ]
 
 
-@pytest.mark.parametrize("edit", [Edit(*what) for *what, _ in EDITS], ids=str)
-def test_an_edit_is_one_of_the_code_as_it_is(edit: Edit) -> None:
-    with edited(edit):
-        pass
-
-
-@prove
-@pytest.mark.parametrize(("edit", "test"), [(Edit(*what), test) for *what, test in EDITS], ids=str)
-def test_without_it_a_test_fails(edit: Edit, test: str, tmp_path: Path) -> None:
-    output = tmp_path / "output"
-    failed = run_edited(edit, [f"tests/unit/{test}"], output)
-    assert failed, "no test tells"
-    assert failed > 0, output.read_text()
+class TestKnowledgeGuards(Guards):
+    directory = "tests/unit"
+    edits = EDITS

@@ -1,13 +1,6 @@
 """Each guard of a crew's memory is needed: without it a test fails."""
 
-import os
-from pathlib import Path
-
-import pytest
-
-from tests.edits import Edit, edited, run_edited
-
-prove = pytest.mark.skipif(not os.environ.get("QUARTERDECK_PROVE"), reason="a part of make prove")
+from tests.guards import Guards
 
 MEMORY = "test_memory.py::test_"
 THROTTLES = f"{MEMORY}an_embedder_that_throttles_costs_nothing_but_memory"
@@ -53,16 +46,6 @@ EDITS = [
 ]
 
 
-@pytest.mark.parametrize("edit", [Edit(*what) for *what, _ in EDITS], ids=str)
-def test_an_edit_is_one_of_the_code_as_it_is(edit: Edit) -> None:
-    with edited(edit):
-        pass
-
-
-@prove
-@pytest.mark.parametrize(("edit", "test"), [(Edit(*what), test) for *what, test in EDITS], ids=str)
-def test_without_it_a_test_fails(edit: Edit, test: str, tmp_path: Path) -> None:
-    output = tmp_path / "output"
-    failed = run_edited(edit, [f"tests/unit/execution/{test}"], output)
-    assert failed, "no test tells"
-    assert failed > 0, output.read_text()
+class TestMemoryGuards(Guards):
+    directory = "tests/unit/execution"
+    edits = EDITS

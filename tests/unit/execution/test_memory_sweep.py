@@ -1,6 +1,5 @@
 """Workers are killed at every call and write of a crew's memory, and another one goes on."""
 
-import os
 from typing import Any, cast
 
 import pytest
@@ -9,6 +8,7 @@ from quarterdeck.blobs import BlobStore
 from quarterdeck.keys import Scope
 from quarterdeck.memory.store import MemoryStore
 from tests.memories import FakeS3
+from tests.prove import PROVE
 from tests.unit.execution.crash_lab import Lab, Point, Trial
 from tests.unit.execution.crash_worker import CREW
 
@@ -23,7 +23,7 @@ MANY = [
     for n in range(1, times + 1, 1 if phase == "kept" else 5)
 ]
 SAMPLE: list[Point] = [("between", 12), ("kept", 4)]
-POINTS = MANY if os.environ.get("QUARTERDECK_PROVE") else SAMPLE
+POINTS = MANY if PROVE else SAMPLE
 
 
 def list_contents(lab: Lab, trial: Trial) -> list[str]:

@@ -1,16 +1,16 @@
 """The suite that our storage is held to, on the storage that it stands for: `make prove` alone."""
 
-import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.lancedb_packages import add_lancedb
+from tests.prove import prove
 from tests.storage_conformance import StorageConformance
 
 
-@pytest.mark.skipif(not os.environ.get("QUARTERDECK_PROVE"), reason="a part of make prove")
+@prove
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # crewai uses what is deprecated
 @pytest.mark.xdist_group("lancedb")
 class TestLanceDBStorage(StorageConformance):

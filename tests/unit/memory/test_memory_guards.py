@@ -1,15 +1,7 @@
 """Each guard of the store is needed: without it a test fails. A part of make prove."""
 
-import os
-from pathlib import Path
+from tests.guards import Guards
 
-import pytest
-
-from tests.edits import Edit, edited, run_edited
-
-prove = pytest.mark.skipif(not os.environ.get("QUARTERDECK_PROVE"), reason="a part of make prove")
-
-HERE = "tests/unit/memory"
 LATE = "test_races.py::test_a_writer_that_commits_late_is_not_missed"
 PASSED_BY = "test_races.py::test_what_a_reading_passes_by_is_read_again"
 ONLY_NEW = "test_races.py::test_only_what_is_new_is_read"
@@ -67,16 +59,6 @@ EDITS = [
 ]
 
 
-@pytest.mark.parametrize("edit", [Edit(*what) for *what, _ in EDITS], ids=str)
-def test_an_edit_is_one_of_the_code_as_it_is(edit: Edit) -> None:
-    with edited(edit):
-        pass
-
-
-@prove
-@pytest.mark.parametrize(("edit", "test"), [(Edit(*what), test) for *what, test in EDITS], ids=str)
-def test_without_it_a_test_fails(edit: Edit, test: str, tmp_path: Path) -> None:
-    output = tmp_path / "output"
-    failed = run_edited(edit, [f"{HERE}/{test}"], output)
-    assert failed, "no test tells"
-    assert failed > 0, output.read_text()
+class TestStoreGuards(Guards):
+    directory = "tests/unit/memory"
+    edits = EDITS
