@@ -1,6 +1,6 @@
 """EventBridge, hourly; SQS `backups` -> backups begun, made, verified, restored, pruned."""
 
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import boto3
@@ -25,7 +25,8 @@ MESSAGES: TypeAdapter[BackupMessage] = TypeAdapter(BackupMessage)
 @cache
 def load_service() -> BackupService:
     settings = load_settings(BackupSettings)
-    table, s3 = Table(boto3.client("dynamodb"), settings.table_name), boto3.client("s3")
+    table = Table(boto3.client("dynamodb"), settings.table_name, settings.retention)
+    s3 = boto3.client("s3")
     keys = ArchiveKeys(boto3.client("kms"), settings.archives_key_arn)
     return BackupService(
         systems=SystemStore(table, BlobStore(s3, settings.bucket_name)),
@@ -33,7 +34,7 @@ def load_service() -> BackupService:
         archives=Archives(s3, settings.archives_bucket_name, keys),
         queue=Queue(boto3.client("sqs"), settings.backups_queue_url),
         clock=read_clock,
-        find_erased=lambda system_id: list_erasures(table, system_id).strip,
+        find_erased=partial(list_erasures, table),
         frequency=settings.backup_frequency,
     )
 

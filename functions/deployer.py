@@ -28,7 +28,7 @@ MESSAGES: TypeAdapter[LifecycleMessage] = TypeAdapter(LifecycleMessage)
 @cache
 def load_deployer() -> Deployer:
     settings = load_settings(DeployerSettings)
-    table = Table(boto3.client("dynamodb"), settings.table_name)
+    table = Table(boto3.client("dynamodb"), settings.table_name, settings.retention)
     secrets = SecretReader(boto3.client("secretsmanager"))
     return Deployer(
         systems=SystemStore(table, BlobStore(boto3.client("s3"), settings.bucket_name)),

@@ -98,6 +98,12 @@ class Alarms(Construct):
             count_metric("FailedAlert"),
             threshold=FEW,
         )
+        self._add(
+            "lost-announcements",
+            "Ends of tasks, or questions, could not be told for a day",
+            count_metric("LostAnnouncement"),
+            threshold=1,
+        )
 
     def _add(
         self,

@@ -11,7 +11,7 @@ from infra.blob_bucket import BlobBucket
 from infra.environment import Target
 from infra.function_code import FunctionCode
 from infra.service_function import ServiceFunction
-from infra.state_table import StateTable
+from infra.state_table import StateTable, spell_retention
 from infra.work_queue import WorkQueue
 
 AT_ONCE = 5
@@ -47,6 +47,7 @@ class Backup(ServiceFunction):
             settings={
                 "TABLE_NAME": table.name,
                 "BUCKET_NAME": blobs.name,
+                "RETENTION": spell_retention(target),
                 "BACKUPS_QUEUE_URL": backups.url,
                 "ARCHIVES_BUCKET_NAME": archives.name,
                 "ARCHIVES_KEY_ARN": archives.key_arn,
@@ -65,13 +66,13 @@ class Backup(ServiceFunction):
         blobs.allow(self.role, "s3:GetObject", "s3:PutObject", "s3:DeleteObject")
         archives.allow(self.role)
         backups.allow_send(self.role)
-        self.function.add_event_source(backups.make_source(max_concurrency=AT_ONCE))
-        self.function.configure_async_invoke(max_event_age=Duration.minutes(30), retry_attempts=2)
+        self.live.add_event_source(backups.make_source(max_concurrency=AT_ONCE))
+        self.live.configure_async_invoke(max_event_age=Duration.minutes(30), retry_attempts=2)
         Rule(
             self,
             "EachHour",
             schedule=Schedule.cron(minute="0"),
             targets=[
-                LambdaFunction(self.function, max_event_age=Duration.minutes(30), retry_attempts=2)
+                LambdaFunction(self.live, max_event_age=Duration.minutes(30), retry_attempts=2)
             ],
         )

@@ -11,6 +11,9 @@ from infra.wildcards import accept_wildcard
 
 KEY_USE = {"s3:GetObject": "kms:Decrypt", "s3:PutObject": "kms:GenerateDataKey"}
 """What an action asks of the key; large uploads would need kms:Decrypt to write."""
+LONGEST_LIFE_DAYS = 30
+"""A task's items expire so long after its end: objects, which know only when they were made, later
+by what a task can wait and run."""
 
 
 class BlobBucket(Construct):
@@ -33,8 +36,12 @@ class BlobBucket(Construct):
                     abort_incomplete_multipart_upload_after=Duration.days(1),
                     noncurrent_version_expiration=Duration.days(30),
                 ),
-                # Items of a task expire 90 days after its end; a task can wait and run for days.
-                LifecycleRule(prefix="blobs/tasks/", expiration=Duration.days(120)),
+                LifecycleRule(
+                    prefix="blobs/tasks/",
+                    expiration=Duration.days(
+                        target.environment.retention.tasks_days + LONGEST_LIFE_DAYS
+                    ),
+                ),
             ],
             removal_policy=RemovalPolicy[target.environment.removal_policy.upper()],
         )
@@ -80,6 +87,27 @@ class BlobBucket(Construct):
         policy = Policy(role, "MemoryRemoval", roles=[role], statements=[statement])
         accept_wildcard(policy, objects, "Memories are named when they are kept.")
 
+    def allow_task_removal(self, role: Role) -> None:
+        """Lets the role find and delete what is in S3 of tasks, as `allow_memory_removal`."""
+        objects = self._spell("tasks/*")
+        policy = Policy(
+            role,
+            "TaskRemoval",
+            roles=[role],
+            statements=[
+                PolicyStatement(actions=["s3:DeleteObject"], resources=[objects]),
+                PolicyStatement(
+                    actions=["s3:ListBucket"],
+                    resources=[self._export_arn()],
+                    conditions={"StringLike": {"s3:prefix": "blobs/tasks/*"}},
+                ),
+            ],
+        )
+        accept_wildcard(policy, objects, "Blobs of tasks are named when they are written.")
+
     def _spell(self, objects: str) -> str:
+        return f"{self._export_arn()}/blobs/{objects}"
+
+    def _export_arn(self) -> str:
         # The import that the role's stack gets anyway, spelled out to name it to cdk-nag.
-        return f"{Stack.of(self).export_value(self._bucket.bucket_arn)}/blobs/{objects}"
+        return str(Stack.of(self).export_value(self._bucket.bucket_arn))

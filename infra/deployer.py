@@ -14,7 +14,7 @@ from infra.models import (
     spell_base_urls,
 )
 from infra.service_function import ServiceFunction
-from infra.state_table import StateTable
+from infra.state_table import StateTable, spell_retention
 from infra.tools import Tools
 from infra.work_queue import WorkQueue
 
@@ -49,11 +49,12 @@ class Deployer(ServiceFunction):
             settings={
                 "TABLE_NAME": table.name,
                 "BUCKET_NAME": blobs.name,
+                "RETENTION": spell_retention(target),
                 "DEPLOYMENTS_QUEUE_URL": deployments.url,
                 "SECRET_PREFIX": make_secret_prefix(target),
                 "MODEL_BASE_URLS": spell_base_urls(target),
                 "BACKUP_FREQUENCY": target.environment.backup_frequency,
-                "TOOLS_FUNCTION": tools.name,
+                "TOOLS_FUNCTION": tools.arn,
             },
         )
         table.allow(
@@ -71,4 +72,4 @@ class Deployer(ServiceFunction):
         allow_bedrock(self.role)
         tools.allow_invoke(self.role)
         # Systems are few and deployments short: two, Lambda's least, are enough.
-        self.function.add_event_source(deployments.make_source(max_concurrency=2))
+        self.live.add_event_source(deployments.make_source(max_concurrency=2))

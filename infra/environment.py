@@ -70,6 +70,35 @@ class Domain(BaseModel):
     """Of ACM, for that name, in the region of the stack."""
 
 
+type Days = Annotated[int, Field(ge=1, le=3650)]
+
+
+class Retention(BaseModel):
+    """For how many days the table keeps what ends or passes; functions read the same fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tasks_days: Days
+    """Tasks, requests and results, after their end."""
+    events_days: Days
+    """What happened in a task's run."""
+    journals_days: int = Field(ge=2, le=3650)
+    """The recorded calls of tasks: what they are taken up from, and what a retry reads."""
+    metrics_days: int = Field(ge=15, le=3650)
+    """Buckets of a minute; the API's windows reach back for 15 days."""
+    decisions_days: Days
+    """Of scaling."""
+    alerts_days: Days
+    """The history of alerts."""
+
+    @field_validator("events_days", "journals_days")
+    @classmethod
+    def _refuse_orphans(cls, days: int, others: ValidationInfo) -> int:
+        if days > (tasks := others.data.get("tasks_days", days)):
+            raise ValueError(f"must not be over tasks_days ({tasks}): nothing leads there any more")
+        return days
+
+
 class Environment(BaseModel):
     """What one environment sets; every field is a key of its YAML file, and none has a default."""
 
@@ -93,10 +122,14 @@ class Environment(BaseModel):
     """A name of your own for the API, as `name` and `certificate_arn`; null: API Gateway's."""
     alarm_email: MailAddress | None
     """Who gets alerts and alarms by mail, once the address is confirmed; null: nobody."""
+    question_email: MailAddress | None
+    """Who gets the questions of tasks that wait by mail, once confirmed; null: nobody."""
     snap_start: bool
     """The API starts from a snapshot of itself, taken when it is deployed."""
     provisioned_concurrency: int = Field(ge=0, le=1000)
     """Instances of the API that are kept ready, at a price by the hour; not with `snap_start`."""
+    retention: Retention
+    """For how many days the table keeps what ends or passes."""
     log_retention_days: Literal[1, 7, 14, 30, 90, 180, 365, 731, 1827, 3653]
     """How long the functions' logs and the API's access log are kept."""
     removal_policy: Literal["destroy", "retain"]

@@ -11,7 +11,7 @@ from infra.environment import Target
 from infra.function_code import FunctionCode
 from infra.models import allow_secret_lookup, make_secret_prefix
 from infra.service_function import ServiceFunction
-from infra.state_table import StateTable
+from infra.state_table import StateTable, spell_retention
 from infra.work_queue import WorkQueue
 
 
@@ -43,12 +43,13 @@ class Monitor(ServiceFunction):
             settings={
                 "TABLE_NAME": table.name,
                 "BUCKET_NAME": blobs.name,
+                "RETENTION": spell_retention(target),
                 "TASKS_QUEUE_URL": tasks.url,
                 "DEPLOYMENTS_QUEUE_URL": deployments.url,
                 "BACKUPS_QUEUE_URL": backups.url,
                 "SECRET_PREFIX": make_secret_prefix(target),
                 "ALERT_TOPIC_ARN": alerts.topic_arn,
-                "EVENT_BUS_NAME": alerts.bus_name,
+                **alerts.settings,
             },
         )
         table.allow(
@@ -66,13 +67,14 @@ class Monitor(ServiceFunction):
         deployments.allow_send(self.role)
         backups.allow_send(self.role)
         allow_secret_lookup(self.role, target)
+        alerts.allow_alert(self.role)
         alerts.allow_announce(self.role)
         minute = Duration.minutes(1)
         # The next minute's run is the retry of one that failed.
-        self.function.configure_async_invoke(max_event_age=minute, retry_attempts=0)
+        self.live.configure_async_invoke(max_event_age=minute, retry_attempts=0)
         Rule(
             self,
             "EachMinute",
             schedule=Schedule.rate(minute),
-            targets=[LambdaFunction(self.function, max_event_age=minute, retry_attempts=0)],
+            targets=[LambdaFunction(self.live, max_event_age=minute, retry_attempts=0)],
         )

@@ -21,6 +21,7 @@ from quarterdeck.backups.store import BackupStore
 from quarterdeck.blobs import BlobStore
 from quarterdeck.memory.erasure import list_erasures
 from quarterdeck.names import read_clock
+from quarterdeck.retention import Retention
 from quarterdeck.systems.store import SystemStore
 from quarterdeck.table import Table
 
@@ -56,14 +57,16 @@ def read_outputs(environment: str) -> dict[str, str]:
 
 def make_recovery(environment: str, outputs: dict[str, str]) -> Recovery:
     s3 = boto3.client("s3")
-    table = Table(boto3.client("dynamodb"), outputs["TableName"])
+    settings = load_target(environment).environment
+    retention = Retention.model_validate(settings.retention.model_dump())
+    table = Table(boto3.client("dynamodb"), outputs["TableName"], retention)
     keys = ArchiveKeys(boto3.client("kms"), outputs["ArchivesKeyArn"])
     return Recovery(
         systems=SystemStore(table, BlobStore(s3, outputs["BucketName"])),
         backups=BackupStore(table),
         archives=Archives(s3, outputs["ArchivesBucketName"], keys),
-        frequency=load_target(environment).environment.backup_frequency,
-        find_erased=lambda system_id: list_erasures(table, system_id).strip,
+        frequency=settings.backup_frequency,
+        find_erased=partial(list_erasures, table),
         clock=read_clock,
         tell=say,
     )

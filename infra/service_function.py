@@ -3,9 +3,16 @@
 from collections.abc import Mapping
 from typing import cast
 
-from aws_cdk import Acknowledgment, Duration, Validations
+from aws_cdk import Acknowledgment, Duration, RemovalPolicy, Validations
 from aws_cdk.aws_iam import Role, ServicePrincipal
-from aws_cdk.aws_lambda import CfnFunction, Function, RecursiveLoop, SnapStartConf
+from aws_cdk.aws_lambda import (
+    Alias,
+    CfnFunction,
+    Function,
+    RecursiveLoop,
+    SnapStartConf,
+    VersionOptions,
+)
 from constructs import Construct
 
 from infra.environment import Target
@@ -16,6 +23,7 @@ from infra.log_group import RetainedLogGroup
 class ServiceFunction(Construct):
     """Runs `NAME.lambda_handler` under its own role, which can write its own logs, no more.
 
+    Whatever starts it goes through its alias `live`, which each release moves to a new version.
     `module` is the file of the handler if that is not called as the function.
     `settings` are the variables of its settings class besides those that every function has.
     """
@@ -34,6 +42,7 @@ class ServiceFunction(Construct):
         layers: tuple[str, ...] = ("base",),
         recursive_loop: RecursiveLoop = RecursiveLoop.TERMINATE,
         snap_start: bool = False,
+        provisioned_concurrency: int = 0,
     ) -> None:
         super().__init__(scope, name.capitalize())
         logs = RetainedLogGroup(self, "Logs", target.environment)
@@ -54,6 +63,7 @@ class ServiceFunction(Construct):
             timeout=timeout,
             recursive_loop=recursive_loop,
             snap_start=SnapStartConf.ON_PUBLISHED_VERSIONS if snap_start else None,
+            current_version_options=VersionOptions(removal_policy=_choose_removal(snap_start)),
             environment={
                 "ENVIRONMENT": target.name,
                 "LOG_LEVEL": target.environment.log_level,
@@ -71,3 +81,19 @@ class ServiceFunction(Construct):
                 id="AwsSolutions-L1", reason="crewai supports no Python after 3.13 (`<3.14`)."
             )
         )
+        self.live = Alias(
+            self,
+            "Live",
+            alias_name="live",
+            version=self.function.current_version,
+            provisioned_concurrent_executions=provisioned_concurrency or None,
+        )
+
+
+def _choose_removal(snap_start: bool) -> RemovalPolicy:
+    """What becomes of versions that a later release replaces.
+
+    They stay for what still runs on them. But a snapshot costs for as long as its version is there;
+    and a version that is rolled back must go, for Lambda publishes none that is like the last.
+    """
+    return RemovalPolicy.DESTROY if snap_start else RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE

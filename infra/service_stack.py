@@ -55,6 +55,7 @@ class ServiceStack(Stack):
             description="Signs the cursors of lists",
             not_rotated_because="It guards no access: a cursor holds only a place in a list.",
         )
+        alerts = Alerts(self, "Alerts", target=target)
         api = Api(
             self,
             target=target,
@@ -65,10 +66,10 @@ class ServiceStack(Stack):
             deployments=deployments,
             backups=backups,
             cursor_key=cursor_key,
+            alerts=alerts,
         )
         authorizer = Authorizer(self, target=target, code=code, table=table, admin_key=admin_key)
         tools = Tools(self, target=target, code=code)
-        alerts = Alerts(self, "Alerts", target=target)
         deployer = Deployer(
             self,
             target=target,
@@ -79,7 +80,14 @@ class ServiceStack(Stack):
             tools=tools,
         )
         worker = Worker(
-            self, target=target, code=code, table=table, blobs=blobs, tasks=tasks, tools=tools
+            self,
+            target=target,
+            code=code,
+            table=table,
+            blobs=blobs,
+            tasks=tasks,
+            tools=tools,
+            alerts=alerts,
         )
         monitor = Monitor(
             self,
@@ -101,9 +109,7 @@ class ServiceStack(Stack):
             archives=data.archives,
             backups=backups,
         )
-        http_api = HttpApi(
-            self, "HttpApi", target=target, api=api.entry, authorizer=authorizer.function
-        )
+        http_api = HttpApi(self, "HttpApi", target=target, api=api.live, authorizer=authorizer.live)
         queues = {"tasks": tasks, "deployments": deployments, "backups": backups}
         functions = {
             "api": api,
@@ -135,8 +141,9 @@ class ServiceStack(Stack):
             "DeploymentsDeadLettersUrl": deployments.dead_letters_url,
             "BackupsQueueUrl": backups.url,
             "BackupsDeadLettersUrl": backups.dead_letters_url,
-            "ToolsFunction": tools.name,
+            "ToolsFunction": tools.arn,
             "AlertTopicArn": alerts.topic_arn,
+            "QuestionTopicArn": alerts.question_topic_arn,
             "EventBusName": alerts.bus_name,
         }.items():
             CfnOutput(self, name, value=value)

@@ -3,8 +3,11 @@
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
 
 from infra.crews.reference import read_meanings, spell_kind
 from infra.environment import DIRECTORY, Environment, load_target
@@ -30,16 +33,28 @@ def list_settings() -> Iterator[str]:
     """A row for each setting: what it takes, what each environment says, what it means."""
     names = sorted((path.stem for path in DIRECTORY.glob("*.yaml")), key=lambda n: ORDER.get(n, 9))
     written = [load_target(name).environment.model_dump(mode="json") for name in names]
-    schema = Environment.model_json_schema()
-    meanings = read_meanings(Environment)
     yield f"| setting | value | {' | '.join(names)} | |"
     yield "|---" * (len(names) + 3) + "|"
+    yield from list_rows(Environment, written)
+
+
+def list_rows(
+    model: type[BaseModel], written: Sequence[dict[str, Any]], within: str = ""
+) -> Iterator[str]:
+    """Settings that belong together have a row each, as `retention.tasks_days`."""
+    schema = model.model_json_schema()
+    meanings = read_meanings(model)
     for field, described in schema["properties"].items():
-        kind = spell_kind(described, schema.get("$defs", {}))
+        values = [environment[field] for environment in written]
+        kind = model.model_fields[field].annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from list_rows(kind, values, f"{within}{field}.")
+            continue
+        spelled = spell_kind(described, schema.get("$defs", {}))
         if {"type": "null"} in described.get("anyOf", ()):
-            kind = f"{kind}, or `null`"
-        values = " | ".join(spell_value(environment[field]) for environment in written)
-        yield f"| `{field}` | {kind} | {values} | {meanings[field]} |"
+            spelled = f"{spelled}, or `null`"
+        cells = " | ".join(spell_value(value) for value in values)
+        yield f"| `{within}{field}` | {spelled} | {cells} | {meanings[field]} |"
 
 
 def spell_value(value: object) -> str:

@@ -16,7 +16,7 @@ from aws_cdk.aws_iam import Policy, PolicyStatement, Role
 from aws_cdk.aws_kms import IKey
 from constructs import Construct
 
-from infra.environment import Environment
+from infra.environment import Environment, Target
 
 # {index: (partition key, sort key, fields it is read for)}
 INDEXES = {
@@ -104,3 +104,8 @@ class StateTable(Construct):
 
 def _string(name: str) -> Attribute:
     return Attribute(name=name, type=AttributeType.STRING)
+
+
+def spell_retention(target: Target) -> str:
+    """The variable by which a function knows for how long it keeps what it writes."""
+    return target.environment.retention.model_dump_json()

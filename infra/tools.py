@@ -34,20 +34,17 @@ class Tools(ServiceFunction):
         self._allow_secrets(prefix)
 
     @property
-    def name(self) -> str:
-        return self.function.function_name
+    def arn(self) -> str:
+        """Of the alias: what callers name, and all that they may call."""
+        return self.live.function_arn
 
     def allow_invoke(self, role: Role) -> None:
-        """Lets the role call the function as it is deployed."""
+        """Lets the role call the function as it is released."""
         Policy(
             role,
             "InvokeTools",
             roles=[role],
-            statements=[
-                PolicyStatement(
-                    actions=["lambda:InvokeFunction"], resources=[self.function.function_arn]
-                )
-            ],
+            statements=[PolicyStatement(actions=["lambda:InvokeFunction"], resources=[self.arn])],
         )
 
     def _allow_secrets(self, prefix: str) -> None:

@@ -4,12 +4,13 @@ from aws_cdk import Duration
 from aws_cdk.aws_lambda import RecursiveLoop
 from constructs import Construct
 
+from infra.alerts import Alerts
 from infra.blob_bucket import BlobBucket
 from infra.environment import Target
 from infra.function_code import FunctionCode
 from infra.models import allow_bedrock, allow_model_secrets, make_secret_prefix
 from infra.service_function import ServiceFunction
-from infra.state_table import StateTable
+from infra.state_table import StateTable, spell_retention
 from infra.tools import Tools
 from infra.work_queue import WorkQueue
 
@@ -29,6 +30,7 @@ class Worker(ServiceFunction):
         blobs: BlobBucket,
         tasks: WorkQueue,
         tools: Tools,
+        alerts: Alerts,
     ) -> None:
         super().__init__(
             scope,
@@ -44,9 +46,11 @@ class Worker(ServiceFunction):
             settings={
                 "TABLE_NAME": table.name,
                 "BUCKET_NAME": blobs.name,
+                "RETENTION": spell_retention(target),
                 "TASKS_QUEUE_URL": tasks.url,
                 "SECRET_PREFIX": make_secret_prefix(target),
-                "TOOLS_FUNCTION": tools.name,
+                **alerts.settings,
+                "TOOLS_FUNCTION": tools.arn,
             },
         )
         table.allow(
@@ -60,7 +64,8 @@ class Worker(ServiceFunction):
         blobs.allow(self.role, "s3:GetObject", "s3:PutObject")
         blobs.allow_memory_removal(self.role)
         tasks.allow_send(self.role)
+        alerts.allow_announce(self.role)
         allow_model_secrets(self.role, target)
         tools.allow_invoke(self.role)
         allow_bedrock(self.role)
-        self.function.add_event_source(tasks.make_source(target.environment.max_concurrent_tasks))
+        self.live.add_event_source(tasks.make_source(target.environment.max_concurrent_tasks))

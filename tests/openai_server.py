@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
@@ -45,6 +45,15 @@ def call_tool(function: dict[str, Any], text: str) -> Message:
         "content": None,
         "tool_calls": [{"id": "call_1", "type": "function", "function": call}],
     }
+
+
+class Refused(Exception):
+    """What an `answer` raises to refuse a request; `retry_after` is the header, in seconds."""
+
+    def __init__(self, status: HTTPStatus, retry_after: int) -> None:
+        super().__init__(status.phrase)
+        self.status = status
+        self.retry_after = retry_after
 
 
 class OpenAIServer:
@@ -128,14 +137,21 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_error(api.refuse_embedding)
             return
         if self.path.endswith("/embeddings"):
-            said = api.embed(body)
+            self._send(HTTPStatus.OK, api.embed(body))
         elif self.path.endswith("/chat/completions"):
-            said = api.complete(body)
+            try:
+                self._send(HTTPStatus.OK, api.complete(body))
+            except Refused as refusal:
+                said = {"error": {"message": str(refusal)}}
+                self._send(refusal.status, said, {"Retry-After": str(refusal.retry_after)})
         else:
             self.send_error(HTTPStatus.NOT_FOUND)
-            return
+
+    def _send(self, status: HTTPStatus, said: Any, headers: Mapping[str, str] = {}) -> None:
         answer = json.dumps(said).encode()
-        self.send_response(HTTPStatus.OK)
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(answer)))
         self.end_headers()

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, cast
 from quarterdeck.backups.archive.head import ArchiveKeys
 from quarterdeck.backups.archive.layout import PARTS, Part
 from quarterdeck.backups.archive.objects import ArchiveObjects
-from quarterdeck.backups.erasing import Erase
 from quarterdeck.backups.job import claim_job, run_job
 from quarterdeck.backups.records import Backup
 from quarterdeck.backups.requests import begin_restore, begin_restore_test
@@ -15,7 +14,7 @@ from quarterdeck.backups.restore_test import RestoreTestWork
 from quarterdeck.backups.restores import Restore
 from quarterdeck.backups.restoring import RestoreWork
 from quarterdeck.keys import backup_key, restore_key
-from quarterdeck.memory.erasure import list_erasures
+from quarterdeck.memory.erasure import Erasures, list_erasures
 from quarterdeck.systems.lifecycle import API_SECONDS
 from quarterdeck.systems.records import System
 from quarterdeck.table import Item
@@ -55,8 +54,8 @@ class RestoreSite(BackupSite):
         """The message that was delivered last."""
         self.left: Callable[[], float] = lambda: INVOCATION
 
-    def find_erased(self, system_id: str) -> Erase:
-        return list_erasures(self.table, system_id).strip
+    def find_erased(self, system_id: str) -> Erasures:
+        return list_erasures(self.table, system_id)
 
     def make_work(self) -> RestoreWork:
         return RestoreWork(

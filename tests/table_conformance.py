@@ -408,6 +408,9 @@ class TableConformance:
             list("10"),
         ]
         assert read_order(table, pk, limit=3, below="5") == [list("012"), list("34")]
+        between = {"between": ("2", "5"), "newest_first": True}
+        assert read_order(table, pk, limit=3, **between) == [list("543"), ["2"]]
+        assert read_order(table, pk, limit=3, between=("55", "56")) == [[]]
         page = table.query_index(LEASES, pk, limit=2)
         last = {"pk": pk, "sk": "8", "lease_shard": pk, "lease_expires_at": "1"}
         assert page.last_key == last

@@ -7,9 +7,11 @@ from datetime import timedelta
 from typing import Any
 
 from quarterdeck.errors import Conflict
+from quarterdeck.keys import OutboxKey
 from quarterdeck.leases import list_due
 from quarterdeck.table import Absent, ConditionFailed, Item, Put, Update
 from quarterdeck.tasks.admission import admit_tasks
+from quarterdeck.tasks.announcements import Untold
 from quarterdeck.tasks.answers import Answer, answer_question
 from quarterdeck.tasks.attempt import Attempt, admit_for, claim
 from quarterdeck.tasks.ending import stop_task
@@ -20,7 +22,7 @@ from quarterdeck.tasks.states import TERMINAL
 from quarterdeck.tasks.submission import TaskRequest, accept_task, retry_task
 from quarterdeck.tasks.upkeep import Upkeep
 from tests.fake_dynamodb import FakeDynamoDB
-from tests.task_watch import Watch, check_everything, read_all
+from tests.task_watch import Watch, check_everything, check_told, list_untold, read_all
 from tests.task_world import CREWS, SMOOTH, Actor, Plan, Role, Sent, World
 
 TURN = timedelta(minutes=11)
@@ -205,6 +207,8 @@ class Play:
                 world.cancelled.add(task_id)
                 if state.status in TERMINAL:
                     admit_for(world.table, world.queue, world.scope, state.crew_name, actor.clock)
+                    key = OutboxKey(world.scope, task_id, state.epoch, "ended")
+                    world.announcer.tell(Untold(key))
 
         self._let("api", act, plan)
 
@@ -224,9 +228,11 @@ class Play:
         world = self.world
 
         def act(actor: Actor) -> None:
-            upkeep = Upkeep(world.table, world.blobs, world.queue, actor.clock)
-            upkeep.settle_due(list_due(upkeep.table, upkeep.clock()))
+            upkeep = Upkeep(world.table, world.blobs, world.queue, world.announcer, actor.clock)
+            due = list_due(upkeep.table, upkeep.clock())
+            upkeep.settle_due(due)
             upkeep.admit_everywhere()
+            world.announcer.tell_due(due, lambda: 1)
 
         self._let("monitor", act, plan)
 
@@ -254,7 +260,10 @@ class Play:
 
     def _let_leave(self, act: Callable[[Attempt], object], plan: Plan, number: int) -> None:
         def leave(attempt: Attempt) -> None:
+            attempt.untold = None  # Of a trial before, which has been taken back.
             act(attempt)
+            if attempt.untold:
+                self.world.announcer.tell(attempt.untold)
             if not self.in_memory:
                 self._read_states()
             self.watch.see_left(attempt.state)
@@ -296,6 +305,7 @@ class Play:
             *self.world.violations,
             *self.watch.check_messages(),
             *check_everything(self.world.scope, items),
+            *check_told(items, self.world.wire.details),
         ]
         self._broken = self._broken or bool(wrong)
         assert not wrong, "\n".join(wrong)
@@ -317,7 +327,7 @@ class Play:
             *(world.violations, world.cancel_asked, world.cancelled),
             *(world.queue.messages, world.queue.told_at, watch.changed_at, watch.dispatched_by),
             *(watch.queued_at, watch.states, watch.losses, watch.recorded, watch.answers),
-            *(self.attempts, self._owned),
+            *(self.attempts, self._owned, world.wire.events),
         ]
         contents = [copy(holder) for holder in holders]
 
@@ -359,9 +369,18 @@ class Play:
                 self._work_off(due)
             self.check()
         assert not self._list_live(), f"never ends: {self._list_live()}"
+        self._tell_all()
         states = self.watch.states
         kept = {each for each in self.world.cancelled if states[each]["status"] != "cancelled"}
         assert not kept, f"not cancelled: {kept}"
+
+    def _tell_all(self) -> None:
+        """What was left in the outbox is told in the monitor's next minutes."""
+        self.world.now += TURN
+        self.monitor()
+        self.check()
+        untold = list_untold(self._read_items())
+        assert not untold, f"never told: {untold}"
 
     def _work_off(self, due: list[Sent]) -> None:
         for sent in due:

@@ -228,6 +228,44 @@ def check_everything(scope: Scope, items: Iterable[Item]) -> Iterator[str]:
         yield from check_state(state)
 
 
+def list_untold(items: Iterable[Item], kind: str = "ended") -> set[str]:
+    """The tasks whose ends, or whose questions, are in the outbox."""
+    outbox = [i for i in items if i["sk"].startswith("OUTBOX#") and i["sk"].endswith(f"#{kind}")]
+    return {parse_task_key(item["pk"])[1] for item in outbox}
+
+
+def check_told(items: Iterable[Item], told: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Ends and open questions are told, or in the outbox; as they are, in the same words."""
+    items = list(items)
+    untold, by_task = list_untold(items), defaultdict(list)
+    waits, asking = defaultdict(list), list_untold(items, "waiting")
+    for detail in told:
+        if detail["status"] == "waiting":
+            waits[detail["task_id"], detail["question"]["number"]].append(detail)
+        else:
+            by_task[detail["task_id"]].append(detail)
+    if any(detail != details[0] for details in waits.values() for detail in details):
+        yield f"a question is told in different words: {waits}"
+    for state in (item for item in items if item["sk"] == "STATE" and item["status"] == "waiting"):
+        known = (state["task_id"], state["question"]) in waits
+        if not known and state["task_id"] not in asking:
+            yield f"a question that nobody will tell: {state}"
+    for state in (item for item in items if item["sk"] == "STATE"):
+        task_id, details = state["task_id"], by_task[state["task_id"]]
+        if state["status"] not in TERMINAL:
+            if details or task_id in untold:
+                yield f"announced while it lives: {state}"
+            continue
+        if not details and task_id not in untold:
+            yield f"an end that nobody will tell: {state}"
+        if any(detail != details[0] for detail in details):
+            yield f"told in different words: {details}"
+        if any(
+            (d["status"], d["ended_at"]) != (state["status"], state["ended_at"]) for d in details
+        ):
+            yield f"told otherwise than it is: {details} {state}"
+
+
 def check_slots(crews: Iterable[Item], states: Iterable[Item]) -> Iterator[str]:
     held = Counter(state["crew_name"] for state in states if state["status"] in HOLDS_SLOT)
     waits = Counter(state["crew_name"] for state in states if state["status"] == "waiting")

@@ -40,6 +40,12 @@ class BlobStore:
             ExpiresIn=LINK_SECONDS,
         )
 
+    def list_blobs(self, prefix: str) -> list[str]:
+        pages = self.client.get_paginator("list_objects_v2").paginate(
+            Bucket=self.bucket, Prefix=prefix
+        )
+        return [entry["Key"] for page in pages for entry in page.get("Contents", ())]
+
     def delete_blob(self, key: str) -> None:
         """What it held is gone once the bucket's former versions expire."""
         self.client.delete_object(Bucket=self.bucket, Key=key)

@@ -24,6 +24,7 @@ QUESTION_PREFIX = "QUESTION#"
 CALL_PREFIX = "CALL#"
 STARTED = "#STARTED"
 HOLD_PREFIX = "HOLD#"
+OUTBOX_PREFIX = "OUTBOX#"
 ALERT_PREFIX = "METRIC#"
 HISTORY_PREFIX = "HISTORY#"
 BACKUP_PREFIX = "BACKUP#"
@@ -200,6 +201,9 @@ class Scope(NamedTuple):
     def hold_key(self, task_id: str, hold_id: str) -> Key:
         return Key(f"{self.prefix}#TASK#{task_id}", f"{HOLD_PREFIX}{hold_id}")
 
+    def question_key(self, task_id: str, number: int) -> Key:
+        return Key(f"{self.prefix}#TASK#{task_id}", f"{QUESTION_PREFIX}{number:06}")
+
     def later_key(self, crew: str, not_before: str, task_id: str) -> Key:
         return Key(f"{self.prefix}#CREW#{crew}", f"{LATER_PREFIX}{not_before}#{task_id}")
 
@@ -208,9 +212,6 @@ class Scope(NamedTuple):
 
     def event_key(self, task_id: str, number: int) -> Key:
         return Key(f"{self.prefix}#TASK#{task_id}", f"{EVENT_PREFIX}{number:06}")
-
-    def question_key(self, task_id: str, number: int) -> Key:
-        return Key(f"{self.prefix}#TASK#{task_id}", f"{QUESTION_PREFIX}{number:06}")
 
     def call_key(self, task_id: str, digest: str, occurrence: int) -> Key:
         return Key(f"{self.prefix}#TASK#{task_id}", f"{CALL_PREFIX}{digest}#{occurrence}")
@@ -288,6 +289,11 @@ def parse_task_time(item: Mapping[str, str]) -> tuple[str, str]:
     return created, task_id
 
 
+def find_place(index: Index, item: Mapping[str, str]) -> dict[str, str]:
+    """Where a page of the index that ends with the item goes on."""
+    return {name: item[name] for name in (*Key._fields, index.partition, index.order)}
+
+
 def lease_index(owner_id: str, expires: datetime) -> dict[str, str]:
     """The keys in the index `leases` of a task's STATE, or of a DEPLOYMENT or a job that runs.
 
@@ -300,6 +306,16 @@ def lease_index(owner_id: str, expires: datetime) -> dict[str, str]:
 
 def lease_shard(number: int) -> str:
     return f"LEASES#{number}"
+
+
+def outbox_index(task_id: str, due: datetime) -> dict[str, str]:
+    """The same of an outbox item. Apart from leases: many may wait as long as the bus is down."""
+    shard = outbox_shard(find_shard(task_id, LEASE_SHARDS))
+    return dict(zip(LEASE_KEYS, (shard, format_time(due)), strict=True))
+
+
+def outbox_shard(number: int) -> str:
+    return f"OUTBOX#{number}"
 
 
 def find_shard(owner_id: str, shards: int) -> int:
@@ -327,7 +343,24 @@ class JobId(NamedTuple):
         return Key(f"SYS#{self.system_id}", f"{self.prefix}{self.job_id}")
 
 
-type LeaseOwner = TaskKey | DeploymentId | JobId
+OutboxKind = Literal["ended", "waiting"]
+
+
+class OutboxKey(NamedTuple):
+    """What is to be told of a task: its end, or that it waits; `epoch`: the task's as of then."""
+
+    scope: Scope
+    task_id: str
+    epoch: int
+    kind: OutboxKind
+
+    @property
+    def key(self) -> Key:
+        pk = f"{self.scope.prefix}#TASK#{self.task_id}"
+        return Key(pk, f"{OUTBOX_PREFIX}{self.epoch}#{self.kind}")
+
+
+type LeaseOwner = TaskKey | DeploymentId | JobId | OutboxKey
 
 
 def parse_lease_owner(pk: str, sk: str) -> LeaseOwner:
@@ -337,7 +370,14 @@ def parse_lease_owner(pk: str, sk: str) -> LeaseOwner:
     for prefix in JOB_PREFIXES:
         if sk.startswith(prefix):
             return JobId(pk.removeprefix("SYS#"), prefix, sk.removeprefix(prefix))
+    if sk.startswith(OUTBOX_PREFIX):
+        return parse_outbox_key(pk, sk)
     return parse_task_key(pk)
+
+
+def parse_outbox_key(pk: str, sk: str) -> OutboxKey:
+    epoch, kind = sk.removeprefix(OUTBOX_PREFIX).split("#")
+    return OutboxKey(*parse_task_key(pk), int(epoch), "waiting" if kind == "waiting" else "ended")
 
 
 def parse_task_key(pk: str) -> TaskKey:

@@ -29,7 +29,9 @@ class Record(NamedTuple):
 
 
 def count_event(
-    name: Literal["MalformedMessage", "StaleMessage", "LostWorker", "FailedAlert"],
+    name: Literal[
+        "MalformedMessage", "StaleMessage", "LostWorker", "FailedAlert", "LostAnnouncement"
+    ],
 ) -> None:
     """One more of it, by function."""
     # Imported here: most functions count nothing, and cold starts pay for imports.

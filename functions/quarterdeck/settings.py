@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, HttpUrl, Json
 
+from quarterdeck.retention import Retention
+
 
 class Settings(BaseModel):
     """What every function has; each variable is the field's name in capitals."""
@@ -22,6 +24,7 @@ class StateSettings(Settings):
 
     table_name: str
     bucket_name: str
+    retention: Json[Retention]
 
 
 class AdmissionSettings(StateSettings):
@@ -39,7 +42,7 @@ class CrewSettings(StateSettings, SecretSettings):
     """Functions that build crews."""
 
     tools_function: str
-    """Name of the function that runs the team's tools."""
+    """ARN of the function that runs the team's tools, at its alias."""
 
 
 class DeploymentSettings(StateSettings, SecretSettings):
@@ -61,8 +64,19 @@ class BackupRequestSettings(StateSettings):
     backups_queue_url: str
 
 
+class AnnouncementSettings(StateSettings):
+    """Functions that end tasks, or have them wait: where that is told."""
+
+    event_bus_name: str
+    question_topic_arn: str
+
+
 class ApiSettings(
-    ConfigurationSettings, DeploymentSettings, AdmissionSettings, BackupRequestSettings
+    ConfigurationSettings,
+    DeploymentSettings,
+    AdmissionSettings,
+    BackupRequestSettings,
+    AnnouncementSettings,
 ):
     cursor_secret: str
     """Name of the secret that signs the cursors of lists."""
@@ -73,11 +87,11 @@ class DeployerSettings(ConfigurationSettings, DeploymentSettings, CrewSettings):
     """Of systems whose configuration says none."""
 
 
-class MonitorSettings(DeploymentSettings, AdmissionSettings, BackupRequestSettings):
-    """Where alerts are told: an SNS topic, and an event bus."""
-
+class MonitorSettings(
+    DeploymentSettings, AdmissionSettings, BackupRequestSettings, AnnouncementSettings
+):
     alert_topic_arn: str
-    event_bus_name: str
+    """Where alerts are told, besides the event bus."""
 
 
 class BackupSettings(BackupRequestSettings):
@@ -89,13 +103,20 @@ class BackupSettings(BackupRequestSettings):
     """Of systems whose configuration says none."""
 
 
-class WorkerSettings(CrewSettings, AdmissionSettings):
-    """What it takes to build a crew, and to admit the next task."""
+class WorkerSettings(CrewSettings, AdmissionSettings, AnnouncementSettings):
+    """What it takes to build a crew, to tell how it went, and to admit the next task."""
 
 
 class ToolsSettings(Settings):
     secret_prefix: str
     """`quarterdeck/<environment>/tools/`: what stands before the names of a tool's secrets."""
+
+
+class ReleaseCheckSettings(Settings):
+    """ARNs of the versions that are to become live."""
+
+    worker_version: str
+    api_version: str
 
 
 class AuthorizerSettings(Settings):

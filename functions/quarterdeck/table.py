@@ -7,11 +7,12 @@ is a list of rules that must all hold.
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from quarterdeck.errors import Contention
 from quarterdeck.keys import Index, Key
+from quarterdeck.retention import RETENTION, Expiry, Retention
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -96,11 +97,17 @@ class Page(NamedTuple):
 
 
 class Table:
-    """Reads and writes items as plain dictionaries. Reads by key are strongly consistent."""
+    """Reads and writes items as plain dictionaries. Reads by key are strongly consistent.
 
-    def __init__(self, client: "DynamoDBClient", name: str) -> None:
+    `expires_at` of a write may be an Expiry: `retention` says when that is.
+    """
+
+    def __init__(
+        self, client: "DynamoDBClient", name: str, retention: Retention = RETENTION
+    ) -> None:
         self.client = client
         self.name = name
+        self.retention = retention
 
     def get(self, key: Key) -> Item | None:
         answer = self.client.get_item(
@@ -168,16 +175,24 @@ class Table:
         partition: str,
         *,
         below: str | None = None,
+        between: tuple[str, str] | None = None,
         newest_first: bool = False,
         limit: int,
         start: Item | None = None,
     ) -> Page:
-        """A page of an index, eventually consistent; with `below`, what is ordered before it."""
+        """A page of an index, eventually consistent.
+
+        With `below`, what is ordered before it; with `between`, from the one to the other.
+        """
         names, values = {"#partition": index.partition}, {":partition": partition}
         condition = "#partition = :partition"
         if below:
             names["#order"], values[":below"] = index.order, below
             condition = f"{condition} AND #order < :below"
+        elif between:
+            names["#order"] = index.order
+            values[":first"], values[":last"] = between
+            condition = f"{condition} AND #order BETWEEN :first AND :last"
         request: dict[str, Any] = {
             "TableName": self.name,
             "IndexName": index.name,
@@ -204,15 +219,16 @@ class Table:
 
         A conflict with another transaction is tried again with jitter, then it is Contention.
         """
-        if len(writes) == 1:
-            self._write_one(writes[0], "NONE")
+        dated = [date_write(write, self.retention) for write in writes]
+        if len(dated) == 1:
+            self._write_one(dated[0], "NONE")
         else:
-            requests = [self._express(write) for write in writes]
-            retry_conflicts(lambda: self._transact(writes, requests))
+            requests = [self._express(write) for write in dated]
+            retry_conflicts(lambda: self._transact(dated, requests))
 
     def update(self, write: Update) -> Item:
         """The item as `write` leaves it; raises as `write` does."""
-        return self._write_one(write, "ALL_NEW")
+        return self._write_one(date_write(write, self.retention), "ALL_NEW")
 
     def _write_one(self, write: Write, returned: str) -> Item:
         ((verb, request),) = self._express(write).items()
@@ -275,6 +291,16 @@ class Table:
         if words.values:
             body["ExpressionAttributeValues"] = words.values
         return request
+
+
+def date_write(write: Write, retention: Retention) -> Write:
+    """With the second at which the item expires."""
+    match write:
+        case Put(_, {"expires_at": Expiry() as expiry} as item):
+            return replace(write, item={**item, "expires_at": retention.date(expiry)})
+        case Update(_, {"expires_at": Expiry() as expiry} as assign):
+            return replace(write, assign={**assign, "expires_at": retention.date(expiry)})
+    return write
 
 
 REFUSED = "ConditionalCheckFailed"

@@ -70,17 +70,23 @@ def open_service(account: Emulator) -> Api:
 
 
 def find_worker(account: Emulator) -> dict[str, str]:
-    """The name of the function, its handler and its level of logging."""
-    [found] = [
-        {
-            "FunctionName": each["FunctionName"],
-            "Handler": each["Handler"],
-            "level": each["Environment"]["Variables"]["LOG_LEVEL"],
-        }
-        for each in account.open_client("lambda").list_functions()["Functions"]
+    """What is live: the name of the function, its version and its level of logging."""
+    functions = account.open_client("lambda")
+    [name] = [
+        each["FunctionName"]
+        for each in functions.list_functions()["Functions"]
         if each["Handler"] == "worker.lambda_handler"
     ]
-    return found
+    live = functions.get_function_configuration(FunctionName=name, Qualifier="live")
+    level = live["Environment"]["Variables"]["LOG_LEVEL"]
+    return {"name": name, "version": live["Version"], "level": level}
+
+
+def list_versions(account: Emulator) -> list[str]:
+    """Of the worker, the oldest first."""
+    functions = account.open_client("lambda")
+    listed = functions.list_versions_by_function(FunctionName=find_worker(account)["name"])
+    return [each["Version"] for each in listed["Versions"] if each["Version"] != "$LATEST"]
 
 
 def test_development_is_deployed_changed_compared_and_destroyed(
@@ -96,9 +102,14 @@ def test_development_is_deployed_changed_compared_and_destroyed(
     second = synthesise(tmp_path / "second", log_level="ERROR")
     told = run_cdk(account, "diff", second)
     assert ("LOG_LEVEL" in told, "[-] DEBUG" in told, "[+] ERROR" in told) == (True, True, True)
-    assert find_worker(account)["level"] == "DEBUG"
+    before = find_worker(account)
+    assert before["level"] == "DEBUG"
     run_cdk(account, "deploy", second)
-    assert find_worker(account)["level"] == "ERROR"
+    after = find_worker(account)
+    assert after["level"] == "ERROR"
+    assert list_versions(account) == [before["version"], after["version"]]
+    run_cdk(account, "deploy", second)
+    assert find_worker(account) == after
     assert open_service(account) == api
     run_smoke(api, WORKS_S)
 
@@ -111,10 +122,11 @@ def test_development_is_deployed_changed_compared_and_destroyed(
 
 
 def check_broken_worker(account: Emulator, api: Api) -> None:
-    worker = find_worker(account)["FunctionName"]
-    account.open_client("lambda").update_function_configuration(
-        FunctionName=worker, Handler="worker.nothing"
-    )
+    worker = find_worker(account)["name"]
+    functions = account.open_client("lambda")
+    functions.update_function_configuration(FunctionName=worker, Handler="worker.nothing")
+    broken = functions.publish_version(FunctionName=worker)["Version"]
+    functions.update_alias(FunctionName=worker, Name="live", FunctionVersion=broken)
     with pytest.raises(LocalRunFailed) as caught:
         run_smoke(api, 10)
     assert str(caught.value) == (

@@ -40,6 +40,10 @@ RECEIVE: Call = ("sqs", "receive_message", {"QueueUrl": QUEUE})
 READ_BLOB: Call = ("s3", "get_object", {"Bucket": BUCKET, "Key": "blobs/x"})
 WRITE_BLOB: Call = ("s3", "put_object", {"Bucket": BUCKET, "Key": "blobs/x", "Body": b"x"})
 WRITE_ELSEWHERE: Call = ("s3", "put_object", {"Bucket": BUCKET, "Key": "other/x", "Body": b"x"})
+REMOVE_BLOB: Call = ("s3", "delete_object", {"Bucket": BUCKET, "Key": "blobs/versions/x"})
+REMOVE_OF_TASK: Call = ("s3", "delete_object", {"Bucket": BUCKET, "Key": "blobs/tasks/x/y"})
+LIST_OF_TASK: Call = ("s3", "list_objects_v2", {"Bucket": BUCKET, "Prefix": "blobs/tasks/x/"})
+LIST_BLOBS: Call = ("s3", "list_objects_v2", {"Bucket": BUCKET, "Prefix": "blobs/"})
 ARCHIVES = "ArchivesBucketName"
 READ_ARCHIVE: Call = ("s3", "get_object", {"Bucket": ARCHIVES, "Key": "backups/x"})
 WRITE_ARCHIVE: Call = ("s3", "put_object", {"Bucket": ARCHIVES, "Key": "backups/x", "Body": b"x"})
@@ -67,7 +71,13 @@ LOOK_UP: Call = (
 OTHER_TOOL_KEY = read_secret("quarterdeck/production/tools/search")
 INVOKE: Call = ("lambda", "list_functions", {})
 CALL_TOOLS: Call = ("lambda", "invoke", {"FunctionName": "ToolsFunction", "Payload": b"{}"})
+CALL_UNRELEASED: Call = (
+    "lambda",
+    "invoke",
+    {"FunctionName": "ToolsFunctionUnreleased", "Payload": b"{}"},
+)
 PUBLISH: Call = ("sns", "publish", {"TopicArn": "AlertTopicArn", "Message": "x"})
+ASK: Call = ("sns", "publish", {"TopicArn": "QuestionTopicArn", "Message": "x"})
 
 
 def put_event(bus: str) -> Call:
@@ -80,13 +90,18 @@ PUT_EVENT, PUT_ELSEWHERE = put_event("quarterdeck-development"), put_event("defa
 DENIED: dict[str, list[Call]] = {
     "api": [
         *(ADMIN_KEY, MODEL_KEY, TOOL_KEY, SCAN, DROP, RECEIVE, WRITE_ELSEWHERE, INVOKE, CALL_TOOLS),
-        *(PUBLISH, PUT_EVENT, READ_ARCHIVE, WRITE_ARCHIVE, REMOVE_ARCHIVE, MAKE_KEY),
+        *(PUBLISH, PUT_ELSEWHERE, READ_ARCHIVE, WRITE_ARCHIVE, REMOVE_ARCHIVE, MAKE_KEY),
+        *(REMOVE_BLOB, LIST_BLOBS),
     ],
     "authorizer": [CURSOR_KEY, MODEL_KEY, PUT, QUERY, SCAN, SEND, READ_BLOB, INVOKE, CALL_TOOLS],
-    "deployer": [ADMIN_KEY, CURSOR_KEY, TOOL_KEY, OTHER_KEY, SCAN, DROP, SEND, WRITE_BLOB],
+    "deployer": [
+        *(ADMIN_KEY, CURSOR_KEY, TOOL_KEY, OTHER_KEY, SCAN, DROP, SEND, WRITE_BLOB, INVOKE),
+        *(CALL_UNRELEASED, PUBLISH, ASK, PUT_EVENT, READ_ARCHIVE, MAKE_KEY),
+    ],
     "worker": [
         *(ADMIN_KEY, CURSOR_KEY, TOOL_KEY, OTHER_KEY, SCAN, DROP, WRITE_ELSEWHERE, INVOKE),
-        *(PUBLISH, PUT_EVENT),
+        *(CALL_UNRELEASED, PUBLISH, PUT_ELSEWHERE, READ_ARCHIVE, MAKE_KEY),
+        *(REMOVE_OF_TASK, LIST_OF_TASK),
     ],
     "monitor": [
         *(ADMIN_KEY, CURSOR_KEY, MODEL_KEY, SCAN, WRITE_BLOB, RECEIVE, INVOKE, CALL_TOOLS),
@@ -94,7 +109,7 @@ DENIED: dict[str, list[Call]] = {
     ],
     "backup": [
         *(ADMIN_KEY, CURSOR_KEY, MODEL_KEY, TOOL_KEY, SCAN, DROP, SEND, WRITE_ELSEWHERE),
-        *(WRITE_BESIDE, INVOKE, CALL_TOOLS, PUBLISH, PUT_EVENT),
+        *(WRITE_BESIDE, INVOKE, CALL_TOOLS, PUBLISH, ASK, PUT_EVENT),
     ],
     "tools": [
         *(ADMIN_KEY, CURSOR_KEY, MODEL_KEY, OTHER_KEY, OTHER_TOOL_KEY, GET, PUT, QUERY, SCAN, DROP),
@@ -102,11 +117,14 @@ DENIED: dict[str, list[Call]] = {
     ],
 }
 ALLOWED: dict[str, list[Call]] = {
-    "api": [CURSOR_KEY, LOOK_UP, GET, PUT, QUERY, WRITE_BLOB, READ_BLOB],
+    "api": [
+        *(CURSOR_KEY, LOOK_UP, GET, PUT, QUERY, WRITE_BLOB, READ_BLOB, PUT_EVENT),
+        *(REMOVE_OF_TASK, LIST_OF_TASK),
+    ],
     "authorizer": [ADMIN_KEY, GET, NOTE_USE],
     "deployer": [MODEL_KEY, GET, PUT, QUERY, CALL_TOOLS],
-    "worker": [MODEL_KEY, GET, PUT, QUERY, WRITE_BLOB, READ_BLOB, CALL_TOOLS],
-    "monitor": [LOOK_UP, GET, PUT, QUERY, PUBLISH, PUT_EVENT],
+    "worker": [MODEL_KEY, GET, PUT, QUERY, WRITE_BLOB, READ_BLOB, CALL_TOOLS, ASK, PUT_EVENT],
+    "monitor": [LOOK_UP, GET, PUT, QUERY, PUBLISH, ASK, PUT_EVENT],
     "backup": [
         *(GET, PUT, QUERY, READ_BLOB, READ_ARCHIVE, WRITE_ARCHIVE, REMOVE_ARCHIVE, MAKE_KEY),
     ],
@@ -152,8 +170,10 @@ def attempt(
         client = boto3.session.Session(
             keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"], REGION
         ).client(name, endpoint_url=emulator.endpoint)  # type: ignore[call-overload]
+        tools = service.outputs["ToolsFunction"]
+        named = {**service.outputs, "ToolsFunctionUnreleased": tools.removesuffix(":live")}
         resolved = {
-            key: service.outputs.get(value, value) if isinstance(value, str) else value
+            key: named.get(value, value) if isinstance(value, str) else value
             for key, value in parameters.items()
         }
         try:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from aws_cdk import App
 
 from infra.app import add_stacks
@@ -41,12 +42,27 @@ class Assembly:
         [properties] = self.find(kind).values()
         return properties
 
+    def find_id(self, kind: str, beginning: str) -> str:
+        """The logical id of the one resource of a type whose logical id begins so."""
+        [found] = [name for name in self.find(kind) if name.startswith(beginning)]
+        return found
+
     def functions(self) -> dict[str, tuple[str, Any]]:
         """{name: (logical id, properties)} of the functions."""
         return {
             properties["Handler"].removesuffix(".lambda_handler"): (logical_id, properties)
             for logical_id, properties in self.find("AWS::Lambda::Function").items()
         }
+
+    def find_live(self, reference: Any) -> str:
+        """The name of the function at whose alias a reference points; fails if at none."""
+        functions = {logical_id: name for name, (logical_id, _) in self.functions().items()}
+        [name] = [
+            functions[alias["FunctionName"]["Ref"]]
+            for logical_id, alias in self.find("AWS::Lambda::Alias").items()
+            if {"Ref": logical_id} in walk(reference)
+        ]
+        return name
 
     def statements(self, function: str) -> Iterator[Any]:
         """Every statement of every policy of the function's role."""
@@ -100,9 +116,36 @@ def production(synthesise: Callable[..., Assembly]) -> Assembly:
     return synthesise("production")
 
 
+@pytest.fixture
+def dress(
+    synthesise: Callable[..., Assembly], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., Assembly]:
+    """Production with other settings."""
+
+    def dress_production(**settings: Any) -> Assembly:
+        directory = tmp_path_factory.mktemp("environments")
+        written = yaml.safe_load((DIRECTORY / "production.yaml").read_text())
+        (directory / "production.yaml").write_text(yaml.safe_dump(written | settings))
+        return synthesise("production", directory=directory)
+
+    return dress_production
+
+
 def as_list(value: Any) -> list[Any]:
     """What CloudFormation writes as one value when it is one."""
     return value if isinstance(value, list) else [value]
+
+
+def walk(value: Any) -> Iterator[Any]:
+    """A value of a template, and all that is in it."""
+    yield value
+    match value:
+        case dict():
+            for each in value.values():
+                yield from walk(each)
+        case list():
+            for each in value:
+                yield from walk(each)
 
 
 def flatten(value: Any) -> str:

@@ -1,12 +1,19 @@
 """The data stack: keys and indexes as the code asks for them, and data that is hard to lose."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from infra.environment import load_target
+from quarterdeck.backups.collection import LONGEST_LIFE
 from tests.stack.conftest import Assembly, Resource
 
 pytestmark = pytest.mark.xdist_group("synth")
+
+STATE_IDS = Path(__file__).with_name("state_ids.json")
+"""{logical id: type} of what holds state, the same in every environment."""
 
 
 def find_resource(assembly: Assembly, kind: str, construct: str) -> tuple[str, Resource]:
@@ -24,6 +31,12 @@ def find_key(assembly: Assembly) -> tuple[str, Resource]:
         if each["Type"] == "AWS::KMS::Key" and not name.startswith("Archives")
     ]
     return found
+
+
+def read_environment(assembly: Assembly) -> str:
+    """The name of the environment that the assembly is of."""
+    stacks = assembly.app.synth().stacks
+    return stacks[0].stack_name.split("-")[1]
 
 
 def read_keys(described: Any) -> tuple[str, str]:
@@ -80,7 +93,9 @@ def test_blobs_are_encrypted_and_expire(assembly: Assembly) -> None:
     assert rule["ServerSideEncryptionByDefault"]["KMSMasterKeyID"] == {"Fn::GetAtt": [key, "Arn"]}
     every, of_tasks = bucket["LifecycleConfiguration"]["Rules"]
     assert {"NoncurrentVersionExpiration", "AbortIncompleteMultipartUpload"} <= set(every)
-    assert (of_tasks["Prefix"], of_tasks["ExpirationInDays"]) == ("blobs/tasks/", 120)
+    name = read_environment(assembly)
+    days = load_target(name).environment.retention.tasks_days + LONGEST_LIFE.days
+    assert (of_tasks["Prefix"], of_tasks["ExpirationInDays"]) == ("blobs/tasks/", days)
 
 
 def test_backups_have_a_key_of_their_own_and_old_versions_go(assembly: Assembly) -> None:
@@ -107,18 +122,47 @@ def test_backups_are_locked_where_the_environment_says_so(
     assert "ObjectLockConfiguration" not in unlocked
 
 
-def test_production_retains_what_it_holds(production: Assembly, development: Assembly) -> None:
-    stateful = {"AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::KMS::Key"}
+def list_stateful(assembly: Assembly) -> dict[str, Resource]:
+    """What holds data, or what data cannot be read without."""
+    kinds = {"AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::KMS::Key"}
+    return {name: each for name, each in assembly.data.items() if each["Type"] in kinds}
 
-    def read_policies(assembly: Assembly) -> set[str]:
-        return {
-            resource["DeletionPolicy"]
-            for resource in assembly.data.values()
-            if resource["Type"] in stateful
-        }
 
-    assert read_policies(production) == {"Retain"}
-    assert read_policies(development) == {"Delete"}
+def test_what_holds_state_is_what_it_was(assembly: Assembly) -> None:
+    found = {name: each["Type"] for name, each in list_stateful(assembly).items()}
+    known = json.loads(STATE_IDS.read_text())
+    assert found == known, (
+        "A logical id of the data stack has changed, come or gone. CloudFormation makes a new and "
+        "EMPTY resource in place of one that it no longer finds, and deletes or orphans the old "
+        "with all state in it. If a construct was only renamed or moved, undo that, or keep its id "
+        'by `override_logical_id`. If it is meant, "Moving state" in docs/operations.md says how '
+        "data is brought over; then write what is found into "
+        f"{STATE_IDS.name}: {json.dumps(found)}"
+    )
+
+
+def test_what_holds_state_has_no_name_that_a_replacement_would_need(assembly: Assembly) -> None:
+    """With a name of its own, no resource can be replaced beside the one that is there."""
+    for each in list_stateful(assembly).values():
+        assert not {"TableName", "BucketName"} & each["Properties"].keys()
+
+
+def test_state_stays_or_goes_as_the_environment_says(assembly: Assembly) -> None:
+    settings = load_target(read_environment(assembly)).environment
+    policy = {"retain": "Retain", "destroy": "Delete"}[settings.removal_policy]
+    stateful = list_stateful(assembly).values()
+    assert len(stateful) == 5
+    for each in stateful:
+        assert (each["DeletionPolicy"], each["UpdateReplacePolicy"]) == (policy, policy)
+    table = assembly.find_one("AWS::DynamoDB::Table")
+    assert table.get("DeletionProtectionEnabled", False) is settings.deletion_protection
+    recovery = table["PointInTimeRecoverySpecification"]
+    assert recovery["RecoveryPeriodInDays"] == settings.recovery_days
+
+
+def test_production_retains_what_it_holds(production: Assembly) -> None:
+    stateful = list_stateful(production).values()
+    assert {each["DeletionPolicy"] for each in stateful} == {"Retain"}
     assert production.find_one("AWS::DynamoDB::Table")["DeletionProtectionEnabled"] is True
 
 

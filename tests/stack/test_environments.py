@@ -11,8 +11,15 @@ from typing import Any
 import pytest
 import yaml
 
-from infra.environment import DIRECTORY, Environment, InvalidEnvironmentError, load_target
+from infra.environment import (
+    DIRECTORY,
+    Environment,
+    InvalidEnvironmentError,
+    Retention,
+    load_target,
+)
 from infra.settings_table import DOCUMENT, fill_table
+from quarterdeck.retention import RETENTION
 
 
 @pytest.fixture
@@ -115,11 +122,31 @@ def test_tags_are_such_as_aws_takes(
         load(tmp_path, settings | {"tags": tags})
 
 
+def test_what_leads_nowhere_any_more_is_not_kept(tmp_path: Path, settings: dict[str, Any]) -> None:
+    days = settings["retention"] | {"tasks_days": 10, "events_days": 11, "metrics_days": 14}
+    with pytest.raises(InvalidEnvironmentError) as caught:
+        load(tmp_path, settings | {"retention": days | {"traces": 1}})
+    assert str(caught.value).splitlines() == [
+        "retention.events_days: Value error, must not be over tasks_days (10): "
+        "nothing leads there any more",
+        "retention.journals_days: Value error, must not be over tasks_days (10): "
+        "nothing leads there any more",
+        "retention.metrics_days: Input should be greater than or equal to 15",
+        "retention.traces: Extra inputs are not permitted",
+    ]
+
+
+def test_functions_keep_for_as_long_as_production_says_unless_they_are_told() -> None:
+    retention = load_target("production").environment.retention
+    assert retention.model_dump() == RETENTION.model_dump()
+
+
 def test_the_document_says_what_the_files_set() -> None:
     document = DOCUMENT.read_text(encoding="utf-8")
     assert fill_table(document) == document, "make settings-table"
-    rows = re.findall(r"^\| `(\w+)` \|.*\| (.+) \|$", document, re.MULTILINE)
-    assert [name for name, _ in rows] == list(Environment.model_fields)
+    rows = re.findall(r"^\| `([\w.]+)` \|.*\| (.+) \|$", document, re.MULTILINE)
+    assert {name.partition(".")[0] for name, _ in rows} == set(Environment.model_fields)
+    assert {name.partition(".")[2] for name, _ in rows} >= set(Retention.model_fields)
 
 
 def test_every_setting_must_be_there(tmp_path: Path, settings: dict[str, Any]) -> None:

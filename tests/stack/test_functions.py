@@ -8,6 +8,7 @@ import pytest
 
 from infra.environment import load_target
 from quarterdeck.execution.tool_function import READ_SECONDS
+from quarterdeck.retention import Retention
 from quarterdeck.settings import (
     ApiSettings,
     AuthorizerSettings,
@@ -15,6 +16,7 @@ from quarterdeck.settings import (
     DeployerSettings,
     MonitorSettings,
     Settings,
+    StateSettings,
     ToolsSettings,
     WorkerSettings,
 )
@@ -60,6 +62,18 @@ def test_settings_read_what_the_template_says(production: Assembly, name: str) -
     texts = {field: v if isinstance(v, str) else "reference" for field, v in values.items()}
     read = SETTINGS[name].model_validate(texts)
     assert (read.environment, read.log_level, read.debug_mode) == ("production", "WARNING", False)
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_functions_are_told_for_how_long_to_keep_what_they_write(
+    synthesise: Callable[..., Assembly], name: str
+) -> None:
+    wanted = load_target(name).environment.retention.model_dump()
+    for function, kind in SETTINGS.items():
+        if issubclass(kind, StateSettings):
+            _, properties = synthesise(name).functions()[function]
+            given = properties["Environment"]["Variables"]["RETENTION"]
+            assert Retention.model_validate_json(given).model_dump() == wanted
 
 
 def test_model_base_urls_reach_the_api(development: Assembly) -> None:
@@ -148,9 +162,8 @@ def test_queues_start_one_function_for_one_message(
     synthesise: Callable[..., Assembly], name: str
 ) -> None:
     assembly = synthesise(name)
-    functions = {logical_id: name for name, (logical_id, _) in assembly.functions().items()}
     sources = {
-        functions[source["FunctionName"]["Ref"]]: source
+        assembly.find_live(source["FunctionName"]): source
         for source in assembly.find("AWS::Lambda::EventSourceMapping").values()
     }
     limits = {n: s["ScalingConfig"]["MaximumConcurrency"] for n, s in sources.items()}
@@ -165,18 +178,17 @@ def test_queues_start_one_function_for_one_message(
 
 
 def test_the_monitor_starts_each_minute_and_ends_before_the_next(assembly: Assembly) -> None:
-    monitor, properties = assembly.functions()["monitor"]
-    assert find_schedule(assembly, monitor) == "rate(1 minute)"
+    _, properties = assembly.functions()["monitor"]
+    assert find_schedule(assembly, "monitor") == "rate(1 minute)"
     assert properties["Timeout"] < 60
-    assert find_retries(assembly, monitor) == 0
+    assert find_retries(assembly, "monitor") == 0
 
 
 def test_backups_are_planned_at_each_full_hour_and_once_more_if_that_fails(
     assembly: Assembly,
 ) -> None:
-    backup, _ = assembly.functions()["backup"]
-    assert find_schedule(assembly, backup) == "cron(0 * * * ? *)"
-    assert find_retries(assembly, backup) == 2
+    assert find_schedule(assembly, "backup") == "cron(0 * * * ? *)"
+    assert find_retries(assembly, "backup") == 2
 
 
 def find_schedule(assembly: Assembly, function: str) -> str:
@@ -184,7 +196,7 @@ def find_schedule(assembly: Assembly, function: str) -> str:
     [rule] = [
         rule
         for rule in assembly.find("AWS::Events::Rule").values()
-        if [target["Arn"] for target in rule["Targets"]] == [{"Fn::GetAtt": [function, "Arn"]}]
+        if [assembly.find_live(target["Arn"]) for target in rule["Targets"]] == [function]
     ]
     expression: str = rule["ScheduleExpression"]
     return expression
@@ -194,7 +206,7 @@ def find_retries(assembly: Assembly, function: str) -> int:
     [config] = [
         config
         for config in assembly.find("AWS::Lambda::EventInvokeConfig").values()
-        if config["FunctionName"] == {"Ref": function}
+        if assembly.find_live(config["Qualifier"]) == function
     ]
     retries: int = config["MaximumRetryAttempts"]
     return retries

@@ -5,15 +5,10 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
 
 import pytest
-import yaml
-from aws_cdk import App, Stack
-from aws_cdk.aws_lambda import CfnVersion, Code, Function, LayerVersion, Runtime
 
-from infra.environment import DIRECTORY
-from tests.stack.conftest import CDK_JSON, Assembly, flatten
+from tests.stack.conftest import Assembly
 
 pytestmark = pytest.mark.xdist_group("synth")
 
@@ -49,8 +44,7 @@ def test_the_authorizer_reads_one_header_and_is_asked_again_after_a_minute(
     assert authorizer["EnableSimpleResponses"] is True
     assert authorizer["AuthorizerPayloadFormatVersion"] == "2.0"
     assert authorizer["AuthorizerResultTtlInSeconds"] == 60
-    function, _ = assembly.functions()["authorizer"]
-    assert {"Fn::GetAtt": [function, "Arn"]} in authorizer["AuthorizerUri"]["Fn::Join"][1]
+    assert assembly.find_live(authorizer["AuthorizerUri"]) == "authorizer"
 
 
 def test_requests_are_throttled_and_logged_as_json(assembly: Assembly) -> None:
@@ -61,21 +55,6 @@ def test_requests_are_throttled_and_logged_as_json(assembly: Assembly) -> None:
     assert {"request_id", "status", "path"} <= set(line)
     # A key or a body would be a secret in a log.
     assert not [field for field in line.values() if "header" in field or "body" in field]
-
-
-@pytest.fixture
-def dress(
-    synthesise: Callable[..., Assembly], tmp_path_factory: pytest.TempPathFactory
-) -> Callable[..., Assembly]:
-    """Production with other settings."""
-
-    def dress_production(**settings: Any) -> Assembly:
-        directory = tmp_path_factory.mktemp("environments")
-        written = yaml.safe_load((DIRECTORY / "production.yaml").read_text())
-        (directory / "production.yaml").write_text(yaml.safe_dump(written | settings))
-        return synthesise("production", directory=directory)
-
-    return dress_production
 
 
 def list_added(dressed: Assembly, plain: Assembly) -> set[str]:
@@ -104,58 +83,35 @@ def test_a_domain_is_mapped_and_starts_are_from_a_snapshot(
 
     snapped = {name for name, (_, function) in named.functions().items() if "SnapStart" in function}
     assert snapped == {"api"}
-    check_live(named)
+    # A version is another one with a snapshot.
     assert list_added(named, production) == {
         "AWS::ApiGatewayV2::DomainName",
         "AWS::ApiGatewayV2::ApiMapping",
         "AWS::Lambda::Version",
-        "AWS::Lambda::Alias",
     }
+    [version] = [v for name, v in named.service.items() if name.startswith("ApiFunctionCurrentV")]
+    assert version["DeletionPolicy"] == "Delete"
     lint(named)
 
 
 def test_instances_of_the_api_are_kept_ready(dress: Callable[..., Assembly]) -> None:
     ready = dress(provisioned_concurrency=2)
-    alias = check_live(ready)
+    aliases = ready.find("AWS::Lambda::Alias").values()
+    [alias] = [alias for alias in aliases if "ProvisionedConcurrencyConfig" in alias]
+    assert alias["FunctionName"] == {"Ref": ready.functions()["api"][0]}
     assert alias["ProvisionedConcurrencyConfig"] == {"ProvisionedConcurrentExecutions": 2}
     assert not [each for _, each in ready.functions().values() if "SnapStart" in each]
 
 
-def test_another_layer_makes_another_version(tmp_path: Path) -> None:
-    """As the project's settings of the CDK have it: else the alias would keep the old layer."""
-    context = json.loads(CDK_JSON.read_text())["context"]
-    names = set()
-    for text in ("one", "another"):
-        (tmp_path / text).mkdir()
-        (tmp_path / text / "module.py").write_text(text)
-        stack = Stack(App(analytics_reporting=False, context=context), "Stack")
-        layer = LayerVersion(stack, "Layer", code=Code.from_asset(str(tmp_path / text)))
-        function = Function(
-            stack,
-            "Function",
-            runtime=Runtime.PYTHON_3_13,
-            handler="index.handle",
-            code=Code.from_inline("pass"),
-            layers=[layer],
-        )
-        child = cast(CfnVersion, function.current_version.node.default_child)
-        names.add(str(stack.resolve(child.logical_id)))
-    assert len(names) == 2
-
-
-def check_live(assembly: Assembly) -> Any:
-    """The alias of the api, which is what the gateway calls and may call."""
-    [(logical_id, alias)] = assembly.find("AWS::Lambda::Alias").items()
-    assert alias["Name"] == "live"
-    assert alias["FunctionName"] == {"Ref": assembly.functions()["api"][0]}
+def test_the_gateway_calls_what_is_live(assembly: Assembly) -> None:
     integration = assembly.find_one("AWS::ApiGatewayV2::Integration")
-    assert integration["IntegrationUri"] == {"Ref": logical_id}
+    assert assembly.find_live(integration["IntegrationUri"]) == "api"
     allowed = {
-        flatten(each["FunctionName"]): each["Principal"]
+        assembly.find_live(each["FunctionName"])
         for each in assembly.find("AWS::Lambda::Permission").values()
+        if each["Principal"] == "apigateway.amazonaws.com"
     }
-    assert allowed[f"<{logical_id}>"] == "apigateway.amazonaws.com"
-    return alias
+    assert allowed == {"api", "authorizer"}
 
 
 def lint(assembly: Assembly) -> None:

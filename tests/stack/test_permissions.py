@@ -12,7 +12,7 @@ pytestmark = pytest.mark.xdist_group("synth")
 
 # Every wildcard that a role may have in a resource (`?` is one too), and why.
 REASONS = {
-    r"/(blobs|backups)/(memories/)?\*$": "blobs and archives are named when they are written",
+    r"/(blobs|backups)/((memories|tasks)/)?\*$": "they are named when they are written",
     r":secret:quarterdeck/[a-z]+/(tools/)?\*$": "teams add secrets without a deployment",
     r":secret:quarterdeck-system/[a-z]+/[a-z-]+-\?{6}$": "what Secrets Manager adds to a name",
     r":bedrock:\*::foundation-model/\*$": "configurations name models; profiles cross regions",
@@ -28,6 +28,7 @@ CONSUME = {
 }
 BLOBS = {"s3:GetObject", "s3:PutObject", "kms:GenerateDataKey"}
 REMOVE = {"s3:DeleteObject"}
+LIST = {"s3:ListBucket"}
 ARCHIVES = {"s3:DeleteObject", "s3:ListBucket"}
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
 EVERY = LOGS | {"kms:Decrypt"}
@@ -40,7 +41,10 @@ INVOKE = {"lambda:InvokeFunction"}
 ANNOUNCE = {"sns:Publish", "events:PutEvents", "kms:GenerateDataKey"}
 
 ALLOWED = {
-    "api": EVERY | STATE | QUERY | PUT | BLOBS | REMOVE | SEND | SECRET | LOOKUP,
+    "api": {
+        *(EVERY | STATE | QUERY | PUT | BLOBS | REMOVE | LIST | SEND | SECRET | LOOKUP),
+        *ANNOUNCE,
+    },
     "authorizer": EVERY | {"dynamodb:GetItem", "dynamodb:UpdateItem"} | SECRET,
     "deployer": {
         *(EVERY | STATE | QUERY | PUT | {"s3:GetObject"} | SEND | CONSUME),
@@ -48,7 +52,7 @@ ALLOWED = {
     },
     "worker": {
         *(EVERY | STATE | QUERY | PUT | BLOBS | REMOVE | SEND | CONSUME),
-        *(SECRET | BEDROCK | INVOKE),
+        *(SECRET | BEDROCK | INVOKE | ANNOUNCE),
     },
     "monitor": EVERY | STATE | QUERY | PUT | {"s3:GetObject"} | SEND | LOOKUP | ANNOUNCE,
     "backup": EVERY | STATE | QUERY | PUT | BLOBS | ARCHIVES | SEND | CONSUME,
@@ -71,10 +75,21 @@ def endings(arns: Iterable[str]) -> set[str]:
     return {re.split(r"[:/>]", arn.removesuffix("/*"))[-1] for arn in arns}
 
 
-def test_memories_are_the_only_blobs_that_are_deleted(assembly: Assembly) -> None:
-    for function in ("api", "worker"):
-        (objects,) = find_resources(assembly, function, "s3:DeleteObject")
-        assert objects.endswith("/blobs/memories/*")
+def test_blobs_are_deleted_of_memories_and_by_the_api_of_tasks(assembly: Assembly) -> None:
+    for function, kinds in (("api", ("memories", "tasks")), ("worker", ("memories",))):
+        deleted = find_resources(assembly, function, "s3:DeleteObject")
+        assert {objects.rpartition("/blobs/")[2] for objects in deleted} == {
+            f"{kind}/*" for kind in kinds
+        }
+
+
+def test_the_api_lists_the_blobs_of_tasks_alone(assembly: Assembly) -> None:
+    (listing,) = (
+        statement
+        for statement in assembly.statements("api")
+        if "s3:ListBucket" in as_list(statement["Action"])
+    )
+    assert listing["Condition"] == {"StringLike": {"s3:prefix": "blobs/tasks/*"}}
 
 
 def test_each_function_has_a_role_of_its_own(assembly: Assembly) -> None:
@@ -167,15 +182,28 @@ def test_tools_read_the_secrets_of_tools_alone(production: Assembly) -> None:
 
 
 @pytest.mark.parametrize("name", ["worker", "deployer"])
-def test_the_tools_are_the_one_function_that_another_invokes(assembly: Assembly, name: str) -> None:
-    tools, _ = assembly.functions()["tools_runner"]
-    assert find_resources(assembly, name, "lambda:InvokeFunction") == {f"<{tools}.Arn>"}
+def test_the_tools_as_released_are_all_that_another_invokes(assembly: Assembly, name: str) -> None:
+    [allowed] = [
+        statement
+        for statement in assembly.statements(name)
+        if "lambda:InvokeFunction" in as_list(statement["Action"])
+    ]
+    assert assembly.find_live(allowed["Resource"]) == "tools_runner"
+    _, properties = assembly.functions()[name]
+    assert properties["Environment"]["Variables"]["TOOLS_FUNCTION"] == allowed["Resource"]
 
 
-def test_alerts_are_told_on_the_topic_and_the_bus_alone(assembly: Assembly) -> None:
-    [topic], [bus] = assembly.find("AWS::SNS::Topic"), assembly.find("AWS::Events::EventBus")
-    assert find_resources(assembly, "monitor", "sns:Publish") == {f"<{topic}>"}
-    assert find_resources(assembly, "monitor", "events:PutEvents") == {f"<{bus}.Arn>"}
+def test_who_ends_tasks_tells_it_on_the_bus_and_the_monitor_alone_raises_alerts(
+    assembly: Assembly,
+) -> None:
+    alerts, questions = (
+        assembly.find_id("AWS::SNS::Topic", f"Alerts{name}") for name in ("Topic", "Questions")
+    )
+    [bus] = assembly.find("AWS::Events::EventBus")
+    for name in ("api", "worker", "monitor"):
+        assert find_resources(assembly, name, "events:PutEvents") == {f"<{bus}.Arn>"}
+        topics = {questions, alerts} if name == "monitor" else {questions}
+        assert find_resources(assembly, name, "sns:Publish") == {f"<{topic}>" for topic in topics}
 
 
 def test_keys_are_used_through_the_services_that_they_are_of_alone(assembly: Assembly) -> None:

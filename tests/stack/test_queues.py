@@ -19,11 +19,11 @@ def test_each_queue_of_work_has_a_dead_letter_queue_of_its_own(assembly: Assembl
 
 
 def test_a_message_stays_hidden_while_its_function_can_run(assembly: Assembly) -> None:
-    timeouts = {logical_id: p["Timeout"] for logical_id, p in assembly.functions().values()}
     queues = assembly.find("AWS::SQS::Queue")
     for source in assembly.find("AWS::Lambda::EventSourceMapping").values():
         queue = queues[source["EventSourceArn"]["Fn::GetAtt"][0]]
-        assert queue["VisibilityTimeout"] > timeouts[source["FunctionName"]["Ref"]]
+        _, function = assembly.functions()[assembly.find_live(source["FunctionName"])]
+        assert queue["VisibilityTimeout"] > function["Timeout"]
 
 
 def test_queues_are_standard_so_that_message_groups_are_fair(assembly: Assembly) -> None:

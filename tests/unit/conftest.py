@@ -3,12 +3,11 @@
 from collections.abc import Iterator
 
 import pytest
-from moto import mock_aws
 
 from quarterdeck import settings
 from quarterdeck.http import services as http_services
 from quarterdeck.http.services import Services
-from tests.account import ENVIRONMENT, prepare_account
+from tests.account import ENVIRONMENT, mock_account, prepare_account
 
 
 @pytest.fixture
@@ -17,7 +16,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
     settings.load_settings.cache_clear()
-    with mock_aws():
+    with mock_account():
         for name, value in prepare_account().items():
             monkeypatch.setenv(name, value)
         yield

@@ -394,6 +394,15 @@ def test_failure_tells_nothing_of_itself(
     assert "swordfish" not in json.dumps(answer.json)
 
 
+def test_an_answer_that_is_not_as_it_should_be_is_our_failure(
+    services: Services, system_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("quarterdeck.http.systems.answer_state", lambda _: {"status": "odd"})
+    answer = call("POST", f"/crews/{system_id}/pause")
+    assert (answer.status, answer.json["status"]) == (500, 500)
+    assert answer.json["detail"] == "the failure is in the log under this request's id"
+
+
 def test_bodies_are_json_whatever_the_header_says(services: Services) -> None:
     headers = {"content-type": "application/x-www-form-urlencoded"}
     assert call("POST", "/crews", systems.system(), headers=headers).status == 202

@@ -110,6 +110,20 @@ EDITS = [
         "answered",
     ),
     ("tasks.upkeep:Upkeep._settle", 'if state.status == "waiting":', "if False:", "expire"),
+    (
+        "tasks.transitions:end_task",
+        "        tell_end(scope, state, epoch, now),\n",
+        "",
+        "finish_task",
+    ),
+    (
+        "tasks.announcements:fill_outbox",
+        "**outbox_index(key.task_id, now + LEFT_FOR),",
+        "",
+        "finish_task",
+    ),
+    ("tasks.announcer:TaskAnnouncer.tell", "self._send(announced)", "pass", "finish_task"),
+    ("tasks.announcer:TaskAnnouncer._settle", "self._send(announced)", "pass", "finish_task"),
     ("tasks.transitions:requeue_task", "remove=LEASE_KEYS", "remove=()", "requeue_task"),
     ("tasks.transitions:postpone_task", "remove=LEASE_KEYS", "remove=()", "postpone_task"),
     (

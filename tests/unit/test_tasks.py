@@ -97,6 +97,7 @@ def run(services: Services, monkeypatch: pytest.MonkeyPatch) -> Callable[..., No
             table=services.table,
             blobs=services.blobs,
             queue=services.task_queue,
+            announcer=services.announcer,
             read_secret=lambda name: name,
             make_tools=lambda _: {},
             verbose=False,
@@ -306,7 +307,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def upkeep(services: Services, clock: Clock) -> Upkeep:
-    return Upkeep(services.table, services.blobs, services.task_queue, clock)
+    return Upkeep(services.table, services.blobs, services.task_queue, services.announcer, clock)
 
 
 def test_the_monitor_admits_what_nobody_admitted(

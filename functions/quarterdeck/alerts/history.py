@@ -1,6 +1,5 @@
 """What becomes history of a write of an alert. Pure."""
 
-from datetime import timedelta
 from typing import Literal
 
 from quarterdeck.alerts.names import AlertName
@@ -8,11 +7,10 @@ from quarterdeck.alerts.states import RAISED, Alert, Change
 from quarterdeck.keys import Scope
 from quarterdeck.metrics.figures import MetricState
 from quarterdeck.names import generate_id, parse_time
+from quarterdeck.retention import Expiry
 from quarterdeck.systems.configuration import Threshold
 from quarterdeck.systems.records import Record
 from quarterdeck.table import Put
-
-HISTORY_DAYS = 90
 
 
 class HistoryEntry(Record):
@@ -74,6 +72,6 @@ def describe_change(scope: Scope, name: AlertName, change: Change) -> HistoryEnt
 
 
 def put_entry(scope: Scope, entry: HistoryEntry) -> Put:
-    expires = parse_time(entry.at) + timedelta(days=HISTORY_DAYS)
-    item = entry.model_dump(exclude_none=True) | {"expires_at": int(expires.timestamp())}
+    expires = Expiry("alerts", parse_time(entry.at))
+    item = entry.model_dump(exclude_none=True) | {"expires_at": expires}
     return Put(scope.alert_history_key(entry.at, entry.entry_id), item)

@@ -30,8 +30,9 @@ from quarterdeck.systems.records import FIRST
 from quarterdeck.table import Item, Table, marshal_item
 from quarterdeck.tasks.states import TERMINAL
 
-LONGEST_LIFE = timedelta(days=120)
-"""From a task's creation until its items have expired: as long as its blobs are kept."""
+LONGEST_LIFE = timedelta(days=30)
+"""From a task's creation until its end, with what may be between: its blobs are kept so much longer
+than its items are."""
 DAY = timedelta(days=1)
 READS = 5
 CONFIGURATION = {"pk", "sk", "document", "created_at", "capacity"}
@@ -118,7 +119,7 @@ class Collector:
     def _list_registries(self) -> list[str]:
         # By the clocks of who submits, a day earlier or later.
         last = self.started + DAY
-        first = last - LONGEST_LIFE
+        first = last - self.table.retention.keep("tasks") - LONGEST_LIFE
         if self.backup.generation == FIRST:
             first = max(first, parse_time(self.backup.system_created_at) - DAY)
         return [

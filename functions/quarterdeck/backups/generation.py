@@ -13,7 +13,6 @@ from quarterdeck.names import format_time, parse_time
 from quarterdeck.table import Item, marshal_item, unmarshal_item
 from quarterdeck.tasks.outcome import Outcome, TaskError, summarize_outcome
 from quarterdeck.tasks.states import TERMINAL
-from quarterdeck.tasks.transitions import TASK_DAYS
 
 INTERRUPTED = Outcome(
     status="interrupted",
@@ -27,10 +26,11 @@ TRANSIENT = {*INDEX_KEYS, "claimed_by", "not_before", "cancel_requested"}
 
 class Target(NamedTuple):
     """`now`: when the restore began. What expired before is left out. `expires`: of a test, when
-    whatever may be left of it goes."""
+    whatever may be left of it goes. `tasks_kept`: after their end."""
 
     scope: Scope
     now: datetime
+    tasks_kept: timedelta
     expires: datetime | None = None
 
 
@@ -42,7 +42,9 @@ class Rebuilt(NamedTuple):
 
 
 def rebuild(records: Sequence[Record], target: Target) -> Rebuilt:
-    """Of the records of one task, or of one record of anything else."""
+    """Of the records of one task, or of one record of anything else; nothing of none."""
+    if not records:
+        return Rebuilt({})
     first = records[0]
     task_id = name_task(first.pk)
     if task_id is not None:
@@ -86,7 +88,7 @@ def rebuild_task(task_id: str, records: Sequence[Record], target: Target) -> Reb
         return Rebuilt({})
     ended = end is not None
     if end is None:
-        state, end = interrupt_task(state, target.now)
+        state, end = interrupt_task(state, target)
     elif state["status"] not in TERMINAL:
         state = state | {"status": end["summary"]["status"], "ended_at": format_time(target.now)}
     expiry = {"expires_at": end["expires_at"]}
@@ -106,10 +108,11 @@ def rebuild_task(task_id: str, records: Sequence[Record], target: Target) -> Reb
     return Rebuilt(items, interrupted=int(not ended))
 
 
-def interrupt_task(state: Item, now: datetime) -> tuple[Item, Item]:
+def interrupt_task(state: Item, target: Target) -> tuple[Item, Item]:
     """STATE and END of a task that had not ended: it never runs again."""
     outcome = INTERRUPTED.model_copy(update={"duration_ms": state.get("ran_ms", 0)})
-    expiry = {"expires_at": int((now + timedelta(days=TASK_DAYS)).timestamp())}
+    now = target.now
+    expiry = {"expires_at": int((now + target.tasks_kept).timestamp())}
     ended = {"status": outcome.status, "ended_at": format_time(now), "epoch": state["epoch"] + 1}
     end: dict[str, Any] = {
         "document": {"text": outcome.model_dump_json()},

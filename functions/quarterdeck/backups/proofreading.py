@@ -6,7 +6,7 @@ from operator import attrgetter
 
 from quarterdeck.backups.batches import MOST_BYTES, MOST_ITEMS, measure
 from quarterdeck.backups.comparison import find_difference
-from quarterdeck.backups.erasing import Erase, erase_content
+from quarterdeck.backups.erasing import erase_unit
 from quarterdeck.backups.generation import rebuild
 from quarterdeck.backups.job import Hold, JobFailed
 from quarterdeck.backups.passage import Unit
@@ -20,20 +20,26 @@ from quarterdeck.backups.sources import Sources
 from quarterdeck.backups.versions import is_same_version
 from quarterdeck.blobs import BlobStore
 from quarterdeck.keys import Key, lists_tasks, name_task, name_version
+from quarterdeck.memory.erasure import Erasures
 from quarterdeck.names import parse_time
 from quarterdeck.table import Item, Table, unmarshal_item
 
 
 class Proofreader:
     def __init__(
-        self, table: Table, blobs: BlobStore, hold: Hold[Restore], sources: Sources, erase: Erase
+        self,
+        table: Table,
+        blobs: BlobStore,
+        hold: Hold[Restore],
+        sources: Sources,
+        erased: Erasures,
     ) -> None:
         self.table = table
         self.blobs = blobs
         self.hold = hold
         self.sources = sources
-        self.erase = erase
-        self.target = find_target(hold.job)
+        self.erased = erased
+        self.target = find_target(hold.job, table)
 
     def compare(self, stage: Stage, left: Callable[[], float]) -> bool:
         """Whether all of the stage is as it should be; False when the time is up, or JobFailed."""
@@ -62,7 +68,7 @@ class Proofreader:
             self._require_version(unit)
             if self.hold.job.kind == "restore":
                 return {}
-        rebuilt = rebuild([erase_content(record, self.erase) for record in unit], self.target)
+        rebuilt = rebuild(erase_unit(unit, self.erased), self.target)
         return rebuilt.items
 
     def _check(self, expected: Mapping[Key, Item], place: Place) -> None:

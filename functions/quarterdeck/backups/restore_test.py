@@ -39,15 +39,15 @@ class RestoreTestWork:
         self.find_erased = find_erased
 
     def carry_on(self, hold: Hold[Restore], left: Callable[[], float]) -> bool:
-        blobs, erase = self.systems.blobs, self.find_erased(hold.job.system_id)
+        blobs, erased = self.systems.blobs, self.find_erased(hold.job.system_id)
         sources = Sources(self.backups, self.archives, hold.job)
         if hold.job.phase == "writing":
-            writer = Rewriter(self.table, blobs, hold, sources, erase)
+            writer = Rewriter(self.table, blobs, hold, sources, erased)
             if not take_stages(hold, writer.write, left):
                 return False
             hold.advance(begin_phase("comparing"))
         if hold.job.phase == "comparing":
-            reader = Proofreader(self.table, blobs, hold, sources, erase)
+            reader = Proofreader(self.table, blobs, hold, sources, erased)
             if not take_stages(hold, reader.compare, left):
                 return False
             hold.advance({**begin_phase("removing"), "outcome": "proven"})

@@ -136,8 +136,8 @@ class RestoreWork:
         return 0
 
     def _write(self, hold: Hold[Restore], sources: Sources, left: Left) -> Turn:
-        erase = self.find_erased(hold.job.system_id)
-        writer = Rewriter(self.table, self.systems.blobs, hold, sources, erase)
+        erased = self.find_erased(hold.job.system_id)
+        writer = Rewriter(self.table, self.systems.blobs, hold, sources, erased)
         if not take_stages(hold, writer.write, left):
             return "out of time"
         if hold.job.dry_run:
@@ -147,8 +147,8 @@ class RestoreWork:
         return "over"
 
     def _compare(self, hold: Hold[Restore], sources: Sources, left: Left) -> Turn:
-        erase = self.find_erased(hold.job.system_id)
-        reader = Proofreader(self.table, self.systems.blobs, hold, sources, erase)
+        erased = self.find_erased(hold.job.system_id)
+        reader = Proofreader(self.table, self.systems.blobs, hold, sources, erased)
         if not take_stages(hold, reader.compare, left):
             return "out of time"
         hold.advance(begin_phase("swapping"))

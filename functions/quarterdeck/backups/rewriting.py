@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from quarterdeck.backups.batches import Batch
-from quarterdeck.backups.erasing import Erase, erase_content
+from quarterdeck.backups.erasing import erase_unit
 from quarterdeck.backups.generation import Rebuilt, Target, rebuild
 from quarterdeck.backups.job import Hold
 from quarterdeck.backups.passage import Unit
@@ -13,6 +13,7 @@ from quarterdeck.backups.sources import Sources
 from quarterdeck.backups.versions import bring_back, check_version
 from quarterdeck.blobs import BlobStore
 from quarterdeck.keys import Key, Scope, lists_tasks, name_crew, name_task, name_version
+from quarterdeck.memory.erasure import Erasures
 from quarterdeck.names import format_time, parse_time
 from quarterdeck.table import Item, Put, Table, unmarshal_item
 from quarterdeck.tasks.states import TERMINAL
@@ -27,14 +28,19 @@ TEST_DAYS = 2
 
 class Rewriter:
     def __init__(
-        self, table: Table, blobs: BlobStore, hold: Hold[Restore], sources: Sources, erase: Erase
+        self,
+        table: Table,
+        blobs: BlobStore,
+        hold: Hold[Restore],
+        sources: Sources,
+        erased: Erasures,
     ) -> None:
         self.table = table
         self.blobs = blobs
         self.hold = hold
         self.sources = sources
-        self.erase = erase
-        self.target = find_target(hold.job)
+        self.erased = erased
+        self.target = find_target(hold.job, table)
 
     def write(self, stage: Stage, left: Callable[[], float]) -> bool:
         """Whether all of the stage is written; if not, the time is up."""
@@ -58,7 +64,7 @@ class Rewriter:
     def _rebuild(self, stage: Stage, unit: Unit) -> Rebuilt:
         if stage.source == "carried" and not self._is_carried(unit):
             return Rebuilt({})
-        return rebuild([erase_content(record, self.erase) for record in unit], self.target)
+        return rebuild(erase_unit(unit, self.erased), self.target)
 
     def _make_puts(self, stage: Stage, unit: Unit, rebuilt: Rebuilt) -> list[Put]:
         """With contents that are long in blobs; of versions, what the system lacks."""
@@ -82,10 +88,11 @@ class Rewriter:
         return self.table.get(self.hold.job.scope.state_key(task_id)) is None
 
 
-def find_target(restore: Restore) -> Target:
+def find_target(restore: Restore, table: Table) -> Target:
     began = parse_time(restore.started_at)
     test = restore.kind == "restore_test"
-    return Target(restore.scope, began, began + timedelta(days=TEST_DAYS) if test else None)
+    expires = began + timedelta(days=TEST_DAYS) if test else None
+    return Target(restore.scope, began, table.retention.keep("tasks"), expires)
 
 
 def was_accepted_since(unit: Unit, closed_at: str) -> bool:

@@ -106,7 +106,7 @@ def find_smoke_fault(
             read_secret=read_secret,
             verbose=False,
             on_event=lambda _: None,
-            journal=limit_journal(min(smoke.timeout, left)),
+            journal=limit_journal(min(smoke.timeout, left), MemoryStore("smoke-task")),
             tools=tools(crew),
         )
     except Stop as stop:
@@ -122,15 +122,15 @@ def find_smoke_fault(
     return None
 
 
-def limit_journal(seconds: float) -> Journal:
-    """One that nobody keeps, and that begins no call after so many seconds."""
+def limit_journal(seconds: float, store: MemoryStore) -> Journal:
+    """One that begins no call after so many seconds."""
     end = monotonic() + seconds
 
     def guard() -> None:
         if monotonic() > end:
             raise Stop("timed_out")
 
-    return Journal(MemoryStore("smoke-task"), guard, time_left=lambda: end - monotonic())
+    return Journal(store, guard, time_left=lambda: end - monotonic())
 
 
 def describe_stop(stop: Stop, smoke: SmokeTask) -> str:

@@ -2,15 +2,14 @@
 
 import threading
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from typing import Any, NamedTuple, Protocol
 
 from quarterdeck.blobs import BlobStore
 from quarterdeck.execution.journal_entry import Entry, Mark, read_entry, write_entry
 from quarterdeck.keys import CALL_PREFIX, Scope, parse_call_key
 from quarterdeck.names import generate_id, read_clock
+from quarterdeck.retention import Expiry
 from quarterdeck.table import Absent, ConditionFailed, Put, Table
-from quarterdeck.tasks.questions import JOURNAL_DAYS
 
 
 class Place(NamedTuple):
@@ -86,14 +85,12 @@ class JournalStore:
         scope: Scope,
         task_id: str,
         older: Sequence[str] = (),
-        ttl: timedelta = timedelta(days=JOURNAL_DAYS),
     ) -> None:
         self.table = table
         self.blobs = blobs
         self.scope = scope
         self.task_id = task_id
         self.older = tuple(older)
-        self.ttl = ttl
 
     def load(self) -> Loaded:
         """One query for each task; its own entries before those of the tasks that it retries."""
@@ -133,7 +130,7 @@ class JournalStore:
         return mark
 
     def _expire(self, item: dict[str, Any]) -> dict[str, Any]:
-        return {**item, "expires_at": int((read_clock() + self.ttl).timestamp())}
+        return {**item, "expires_at": Expiry("journals", read_clock())}
 
 
 def keep_item(loaded: Loaded, item: Mapping[str, Any]) -> None:

@@ -26,6 +26,7 @@ from quarterdeck.observability import logger
 from quarterdeck.systems.configuration import Budget, Crew
 from quarterdeck.systems.store import SystemStore
 from quarterdeck.table import Table
+from quarterdeck.tasks.announcer import TaskAnnouncer
 from quarterdeck.tasks.attempt import Attempt, admit_for, claim, fail
 from quarterdeck.tasks.budgets import TaskBudget, read_limits, settle_left
 from quarterdeck.tasks.ending import CANCELLED
@@ -53,6 +54,7 @@ class Worker:
     table: Table
     blobs: BlobStore
     queue: Queue[WorkMessage]
+    announcer: TaskAnnouncer
     read_secret: Callable[[str], str]
     make_tools: MakeTools
     verbose: bool
@@ -81,9 +83,14 @@ class Worker:
         logger.info("Running", **message.model_dump())
         with self.workspace.open_for(message.task_id):
             self._run_under_lease(attempt, left)
+        self._tell(attempt)
         if self.workspace.is_worn_out():
             logger.info("The process has served its time")
             self.end_process()
+
+    def _tell(self, attempt: Attempt) -> None:
+        if attempt.untold:
+            self.announcer.tell(attempt.untold)
 
     def _run_under_lease(self, attempt: Attempt, left: Callable[[], float]) -> None:
         """Whatever goes wrong with the crew is its outcome; only state can raise."""
@@ -175,6 +182,7 @@ class Worker:
                 settle_left(
                     self.table, attempt.scope, attempt.state.crew_name, attempt.state.task_id
                 )
+                self._tell(attempt)
         except Exception:
             logger.exception("Giving up was not recorded", task_id=attempt.state.task_id)
             settled = True

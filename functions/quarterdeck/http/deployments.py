@@ -17,6 +17,7 @@ from quarterdeck.errors import (
 )
 from quarterdeck.http.access import needs, open_system, services_of
 from quarterdeck.http.documentation import describe_answers
+from quarterdeck.http.etags import list_etags
 from quarterdeck.http.once import IdempotencyKey, do_once
 from quarterdeck.http.pagination import PAGE_SIZE, Cursor, Limit
 from quarterdeck.http.services import Services
@@ -164,8 +165,7 @@ def require_valid(services: Services, configuration: SystemConfiguration) -> Non
 def require_match(system: System, if_match: str | None) -> None:
     if if_match is None:
         raise PreconditionRequired("If-Match", f"is to be the system's ETag, now {system.etag}")
-    tags = [tag.strip() for tag in if_match.split(",")]
-    if system.etag not in tags and "*" not in tags:
+    if not {system.etag, "*"} & list_etags(if_match):
         raise PreconditionFailed("If-Match", f"the system has changed: its ETag is {system.etag}")
 
 

@@ -30,9 +30,16 @@ EVERYWHERE = (403, 405, 413, 422, 500, 503)
 
 
 def describe_answers(
-    model: type[BaseModel] | None, *problems: int, status: int = 200, work: bool = False
+    model: type[BaseModel] | None,
+    *problems: int,
+    status: int = 200,
+    work: bool = False,
+    etag: bool = False,
 ) -> dict[int, Any]:
-    """`status` with `model` (of work, 202 until done), 401 as the gateway says it, problems."""
+    """`status` with `model` (of work, 202 until done), 401 as the gateway says it, problems.
+
+    `etag`: 304 for whoever has the answer.
+    """
     content = {"application/json": {"model": model}} if model else {}
     answers: dict[int, Any] = {
         status: {"description": "Done", "content": content},
@@ -43,6 +50,8 @@ def describe_answers(
     }
     if work:
         answers[202] = answers[status] | {"description": "Accepted: see Location"}
+    if etag:
+        answers[304] = {"description": "As If-None-Match says: it is known"}
     for problem in sorted({*EVERYWHERE, *problems}):
         answers[problem] = {
             "description": HTTPStatus(problem).phrase,

@@ -26,6 +26,7 @@ from quarterdeck.http import (
     scale,
     service,
     systems,
+    task_history,
     tasks,
 )
 from quarterdeck.http.access import AccessCheck, require_declarations
@@ -60,7 +61,11 @@ def serialize(answer: Any) -> str:
     return json.dumps(drop_absent(answer), separators=(",", ":"))
 
 
-app = APIGatewayHttpResolver(enable_validation=True, serializer=serialize)
+app = APIGatewayHttpResolver(
+    enable_validation=True,
+    serializer=serialize,
+    response_validation_error_http_code=500,  # An answer that is not as it should be: our failure.
+)
 for resource in (
     service,
     systems,
@@ -68,6 +73,7 @@ for resource in (
     scale,
     tasks,
     questions,
+    task_history,
     metrics,
     memories,
     alerts,

@@ -1,29 +1,37 @@
 """Routes of tasks."""
 
 from collections.abc import Callable
+from datetime import datetime
 from http import HTTPStatus
-from typing import Literal
+from typing import Annotated, Literal
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.content_types import APPLICATION_JSON
+from aws_lambda_powertools.event_handler.openapi.params import Query
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from pydantic import BaseModel
 
+from quarterdeck.errors import FieldError, InvalidInput
 from quarterdeck.http.access import needs, open_system, services_of
 from quarterdeck.http.documentation import describe_answers
+from quarterdeck.http.etags import Empty, IfNoneMatch, answer_unless_known
+from quarterdeck.http.moments import Moment
 from quarterdeck.http.once import IdempotencyKey, do_once
 from quarterdeck.http.pagination import PAGE_SIZE, Cursor, Limit
 from quarterdeck.http.services import Services
 from quarterdeck.http.waiting import Prefer, parse_wait, wait_until
 from quarterdeck.idempotency import Once
-from quarterdeck.names import read_clock
+from quarterdeck.keys import OutboxKey
+from quarterdeck.names import Name, read_clock
 from quarterdeck.systems.records import System
 from quarterdeck.systems.store import refuse_while_restoring
+from quarterdeck.tasks.announcements import Untold
 from quarterdeck.tasks.attempt import admit_for
 from quarterdeck.tasks.ending import stop_task
+from quarterdeck.tasks.listing import TaskFilter, TaskSummary, find_page, summarize_task
 from quarterdeck.tasks.outcome import TaskError, Usage
 from quarterdeck.tasks.states import TERMINAL, Status, TaskState
-from quarterdeck.tasks.store import Result, StepView, TaskSummary, TaskView, summarize_task
+from quarterdeck.tasks.store import Result, StepView, TaskView
 from quarterdeck.tasks.submission import TaskRequest, accept_task, find_position, retry_task
 
 router = APIGatewayHttpRouter()
@@ -136,17 +144,33 @@ def answer_end(services: Services, system: System, state: TaskState) -> TaskAnsw
 @router.get(
     "/crews/<system_id>/tasks",
     summary="List tasks, newest first",
+    description="All of them, or those that fit every filter. What is seldom comes in short pages: "
+    "the list is over when there is no `next_cursor`. Statuses can be a second behind.",
     tags=["tasks"],
     security=needs("read"),
     responses=describe_answers(TaskList, 404),
 )
-def list_tasks(system_id: str, limit: Limit = PAGE_SIZE, cursor: Cursor = None) -> TaskList:
+def list_tasks(
+    system_id: str,
+    status: Annotated[
+        list[Status] | None, Query(description="One of these: repeated, or with commas.")
+    ] = None,
+    crew: Annotated[Name | None, Query(description="Of this crew.")] = None,
+    since: Annotated[datetime | None, Moment, Query(description="Submitted then or later.")] = None,
+    until: Annotated[datetime | None, Moment, Query(description="Submitted before then.")] = None,
+    limit: Limit = PAGE_SIZE,
+    cursor: Cursor = None,
+) -> TaskList:
     system = open_system(router, system_id)
+    if since and until and until < since:
+        raise InvalidInput([FieldError("until", "is before since")])
+    wanted = TaskFilter(frozenset(status) if status else None, crew, since, until)
     services = services_of(router)
-    name = f"tasks of {system_id}"
-    page = services.tasks.list_page(system.scope, limit, services.cursors.read(name, cursor))
+    name = f"tasks of {system_id}: {wanted.name}"
+    start = services.cursors.read(name, cursor)
+    page = find_page(services.table, system.scope, wanted, limit, start)
     return TaskList(
-        tasks=[summarize_task(item) for item in page.items],
+        tasks=[summarize_task(entry) for entry in page.items],
         next_cursor=services.cursors.write(name, page.last_key),
     )
 
@@ -154,13 +178,18 @@ def list_tasks(system_id: str, limit: Limit = PAGE_SIZE, cursor: Cursor = None) 
 @router.get(
     "/crews/<system_id>/tasks/<task_id>",
     summary="Read a task: status, steps, result",
+    description="Its `ETag` is another one whenever the answer is. With a `result_url` each answer "
+    "is: the link is new.",
     tags=["tasks"],
     security=needs("read"),
-    responses=describe_answers(TaskView, 404),
+    responses=describe_answers(TaskView, 404, etag=True),
 )
-def get_task(system_id: str, task_id: str) -> TaskView:
+def get_task(
+    system_id: str, task_id: str, if_none_match: IfNoneMatch = None
+) -> Response[TaskView | Empty]:
     system = open_system(router, system_id)
-    return services_of(router).tasks.get_view(system.scope, task_id)
+    view = services_of(router).tasks.get_view(system.scope, task_id)
+    return answer_unless_known(view, if_none_match)
 
 
 @router.post(
@@ -179,6 +208,7 @@ def cancel_task(system_id: str, task_id: str) -> Response[TaskView]:
     ended = state.status in TERMINAL
     if ended:
         admit_for(services.table, services.task_queue, system.scope, state.crew_name, read_clock)
+        services.announcer.tell(Untold(OutboxKey(system.scope, task_id, state.epoch, "ended")))
     return Response(
         status_code=HTTPStatus.OK if ended else HTTPStatus.ACCEPTED,
         content_type=APPLICATION_JSON,

@@ -1,19 +1,18 @@
 """What was erased for good: known by hashes alone, and applied by every restore."""
 
-import hashlib
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import batched
 from typing import NamedTuple
 
-from quarterdeck.keys import ERASED_PREFIX, erasure_key, parse_erasure_key, system_key
+from quarterdeck.erasures import hash_erased, hash_task, put_mark
+from quarterdeck.keys import ERASED_PREFIX, parse_erasure_key, system_key
 from quarterdeck.memory.paths import ROOT, normalize_path
 from quarterdeck.memory.records import CONTENT, load_memory
 from quarterdeck.memory.store import MemoryStore
-from quarterdeck.names import format_time, parse_time
-from quarterdeck.table import Item, Put, Table
+from quarterdeck.names import parse_time
+from quarterdeck.table import Item, Table
 
 NOTED_AT_ONCE = 100
 ERASED_AT_ONCE = 50
@@ -23,7 +22,7 @@ ROUNDING = timedelta(milliseconds=1)
 
 @dataclass(frozen=True)
 class Erasures:
-    """When what a hash stands for was erased: a memory, or all of a scope until then."""
+    """When what a hash stands for was erased: a memory, all of a scope until then, a task."""
 
     moments: Mapping[str, datetime]
 
@@ -41,6 +40,10 @@ class Erasures:
         left = {name: value for name, value in entry.items() if name not in CONTENT}
         return left | {"erased": entry["record_id"]}
 
+    def has_task(self, task_id: str) -> bool:
+        """Whether a restore must leave out all of the task."""
+        return hash_task(task_id) in self.moments
+
     def is_erased(self, crew: str, record_id: str, scope: str, created_at: datetime) -> bool:
         """Whether a restore must not bring the content of a crew's memory back."""
         return hash_memory(crew, record_id) in self.moments or any(
@@ -51,12 +54,12 @@ class Erasures:
 
 
 def hash_memory(crew: str, record_id: str) -> str:
-    return _hash("memory", crew, record_id)
+    return hash_erased("memory", crew, record_id)
 
 
 def hash_scope(crew: str, scope: str) -> str:
     """A path can name a person: it is not kept."""
-    return _hash("scope", crew, normalize_path(scope))
+    return hash_erased("scope", crew, normalize_path(scope))
 
 
 def hash_scopes(crew: str, scope: str) -> Iterator[str]:
@@ -68,14 +71,9 @@ def hash_scopes(crew: str, scope: str) -> Iterator[str]:
     yield hash_scope(crew, ROOT)
 
 
-def _hash(*parts: str) -> str:
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
-
-
 def note_erasures(table: Table, system_id: str, marks: Iterable[str], now: datetime) -> None:
-    item = {"erased_at": format_time(now)}
     for some in batched(dict.fromkeys(marks), NOTED_AT_ONCE, strict=False):
-        table.write(*(Put(erasure_key(system_id, mark), item) for mark in some))
+        table.write(*(put_mark(system_id, mark, now) for mark in some))
 
 
 class Erased(NamedTuple):

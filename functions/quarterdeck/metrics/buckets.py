@@ -6,16 +6,16 @@ milliseconds, so that the bin's geometric middle is within 5 % of every time in 
 
 import math
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from types import MappingProxyType
 from typing import Literal
 
 from quarterdeck.keys import Scope
+from quarterdeck.retention import Expiry
 from quarterdeck.table import Update
 from quarterdeck.tasks.outcome import Outcome
 
 BASE = 1.1
-BUCKET_DAYS = 15
 
 Timed = Literal["response", "running", "llm"]
 """Of a task, submit to end, and claim to end over its attempts; of a model's call."""
@@ -61,8 +61,7 @@ def describe_time(kind: Timed, milliseconds: int) -> dict[str, int]:
 
 
 def add_counters(scope: Scope, crew: str, now: datetime, counters: Mapping[str, int]) -> Update:
-    expires = int((now + timedelta(days=BUCKET_DAYS)).timestamp())
-    return Update(scope.bucket_key(crew, now), {"expires_at": expires}, counters)
+    return Update(scope.bucket_key(crew, now), {"expires_at": Expiry("metrics", now)}, counters)
 
 
 def find_bin(milliseconds: int) -> int:

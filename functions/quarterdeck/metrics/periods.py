@@ -4,12 +4,12 @@ import re
 from datetime import UTC, datetime
 
 from quarterdeck.errors import FieldError, InvalidInput
-from quarterdeck.metrics.buckets import BUCKET_DAYS
 from quarterdeck.metrics.window import MINUTE, start_minute, start_window
 
 UNITS = {"m": 1, "h": 60, "d": 1440}
 PERIOD = re.compile(r"([0-9]{1,5})([mhd])")
-LONGEST = BUCKET_DAYS * UNITS["d"]
+LONGEST_DAYS = 15
+LONGEST = LONGEST_DAYS * UNITS["d"]
 
 STEPS = (1, 5, 15, 60, 360, 1440)
 FEW_POINTS = 150
@@ -24,7 +24,7 @@ def parse_period(field: str, text: str) -> int:
     found = PERIOD.fullmatch(text)
     minutes = int(found[1]) * UNITS[found[2]] if found else 0
     if not 1 <= minutes <= LONGEST:
-        rule = f"must be minutes, hours or days, as 15m, 1h or 7d, from 1m to {BUCKET_DAYS}d"
+        rule = f"must be minutes, hours or days, as 15m, 1h or 7d, from 1m to {LONGEST_DAYS}d"
         raise InvalidInput([FieldError(field, rule)])
     return minutes
 

@@ -1,17 +1,16 @@
 """A crew's capacity and its decisions, as the table keeps them. Writes are compare-and-set."""
 
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any
 
 from pydantic import BaseModel
 
 from quarterdeck.keys import DECISION_PREFIX, Scope, parse_decision_key
+from quarterdeck.retention import Expiry
 from quarterdeck.scaling.controller import Action, Decision
 from quarterdeck.scaling.memory import TIMES, dump_memory
 from quarterdeck.table import Absent, Condition, Equals, Item, Put, Table, Unset, Update
 
-DECISION_DAYS = 7
 CONTROLLER = "controller"
 
 
@@ -32,7 +31,6 @@ def write_decision(
 ) -> list[Update | Put]:
     """If CREW is still as `item` has it in what concerns scaling. Free slots do not."""
     changes = {"capacity": decision.capacity} | dump_memory(decision.memory)
-    expires = int((decision.at + timedelta(days=DECISION_DAYS)).timestamp())
     kept = {
         "action": decision.action,
         "previous_capacity": decision.previous,
@@ -40,7 +38,7 @@ def write_decision(
         "by": by,
         "reasons": list(decision.reasons),
         "numbers": dict(decision.numbers),
-        "expires_at": expires,
+        "expires_at": Expiry("decisions", decision.at),
     }
     return [
         Update(scope.crew_key(crew), changes, {}, conditions=list_conditions(item)),

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -13,11 +13,12 @@ from quarterdeck.errors import Conflict
 from quarterdeck.idempotency import Once, remember
 from quarterdeck.keys import Scope
 from quarterdeck.names import format_time, generate_id
+from quarterdeck.retention import Expiry
 from quarterdeck.systems.activity import mark_active
 from quarterdeck.systems.records import System
 from quarterdeck.systems.store import refuse_while_restoring
 from quarterdeck.table import ConditionFailed, Item, Table
-from quarterdeck.tasks.questions import JOURNAL_DAYS, Question, read_question
+from quarterdeck.tasks.questions import Question, read_question
 from quarterdeck.tasks.states import TaskState
 from quarterdeck.tasks.store import TaskStore
 from quarterdeck.tasks.waiting import resume_task
@@ -142,5 +143,5 @@ def enter_answer(
         "effect": False,
         "code": "",
         "document": blobs.store_document(blob, json.dumps(entry, ensure_ascii=False)),
-        "expires_at": int((now + timedelta(days=JOURNAL_DAYS)).timestamp()),
+        "expires_at": Expiry("journals", now),
     }

@@ -5,17 +5,18 @@ from datetime import datetime, timedelta
 
 from quarterdeck.blobs import BlobStore
 from quarterdeck.errors import NotFound
-from quarterdeck.keys import Scope
+from quarterdeck.keys import OutboxKey, Scope
 from quarterdeck.metrics.tally import Tally
-from quarterdeck.names import generate_id
+from quarterdeck.names import format_time, generate_id
 from quarterdeck.observability import count_event, logger
+from quarterdeck.retention import Expiry
 from quarterdeck.systems.store import SystemStore
 from quarterdeck.table import Absent, ConditionFailed, Put, Table
 from quarterdeck.tasks.admission import admit_tasks, send_task
+from quarterdeck.tasks.announcements import Untold
 from quarterdeck.tasks.ending import CANCELLED, store_outcome
 from quarterdeck.tasks.outcome import Outcome, TaskError, TaskEvent
 from quarterdeck.tasks.questions import (
-    JOURNAL_DAYS,
     Asked,
     Progress,
     keep_journals,
@@ -35,7 +36,6 @@ from quarterdeck.tasks.transitions import (
 )
 from quarterdeck.tasks.waiting import wait_task
 
-EVENT_DAYS = 30
 MAX_DELAY_S = 900
 
 
@@ -43,7 +43,7 @@ class Attempt:
     """`state` is the task's as it was claimed: nothing is written once another has its epoch.
 
     `ran_ms` is the time since the claim, in milliseconds. `tally` is written with the end of the
-    attempt, whatever that is.
+    attempt, whatever that is. `untold` is what its caller is to tell then.
     """
 
     def __init__(
@@ -63,6 +63,7 @@ class Attempt:
         self.state = state
         self.events = 0
         self.tally = Tally()
+        self.untold: Untold | None = None
 
     def beat(self, ran_ms: int) -> bool:
         """Whether a cancel was asked for; ConditionFailed when the lease is lost."""
@@ -72,8 +73,7 @@ class Attempt:
     def record_event(self, event: TaskEvent) -> None:
         """Once: a run from the journal tells again what happened before."""
         self.events += 1
-        expires = self.clock() + timedelta(days=EVENT_DAYS)
-        item = {"event": event.model_dump(), "expires_at": int(expires.timestamp())}
+        item = {"event": event.model_dump(), "expires_at": Expiry("events", self.clock())}
         try:
             key = self.scope.event_key(self.state.task_id, self.events)
             self.table.write(Put(key, item, [Absent()]))
@@ -87,13 +87,14 @@ class Attempt:
         """
         outcome = outcome.model_copy(update={"duration_ms": self.state.ran_ms + ran_ms})
         document = store_outcome(self.blobs, self.scope, self.state, outcome)
-        counts = self.tally.read()
+        counts, now = self.tally.read(), self.clock()
         try:
-            self.table.write(
-                *finish_task(self.scope, self.state, outcome, document, self.clock(), counts)
-            )
+            self.table.write(*finish_task(self.scope, self.state, outcome, document, now, counts))
         except ConditionFailed:
             return outcome.status != "cancelled" and self._yield_to_cancel(outcome, ran_ms)
+        key = OutboxKey(self.scope, self.state.task_id, self.state.epoch, "ended")
+        changes = {"status": outcome.status, "ended_at": format_time(now)}
+        self.untold = Untold(key, self.state.model_copy(update=changes), outcome)
         logger.info("Ended", task_id=self.state.task_id, status=outcome.status)
         self._admit()
         return True
@@ -131,7 +132,7 @@ class Attempt:
         now, counts = self.clock(), self.tally.read()
         expires = now + timedelta(seconds=asked.seconds)
         question = open_question(asked, progress, self.state.question + 1, now, expires)
-        self._keep_journals(expires + timedelta(days=JOURNAL_DAYS))
+        self._keep_journals(expires)
         document = store_question(self.blobs, self.scope, self.state, question)
         try:
             self.table.write(
@@ -140,6 +141,7 @@ class Attempt:
         except ConditionFailed:
             done = CANCELLED.model_copy(update=dict(progress))
             return self._yield_to_cancel(done, ran_ms)
+        self.untold = Untold(OutboxKey(self.scope, self.state.task_id, self.state.epoch, "waiting"))
         logger.info("Waiting", task_id=self.state.task_id, question=question.number)
         self._admit()
         return True

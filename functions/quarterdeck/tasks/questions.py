@@ -14,7 +14,6 @@ from quarterdeck.table import ConditionFailed, Item, Present, Table, Update
 from quarterdeck.tasks.outcome import Label, StepResult, Text, Usage
 from quarterdeck.tasks.states import TaskState
 
-JOURNAL_DAYS = 14
 LONGEST_WAIT = 30 * 24 * 3600
 """Seconds that a question stays open for, if its crew does not say."""
 KEPT_AT_ONCE = 8
@@ -115,11 +114,12 @@ def read_progress(table: Table, blobs: BlobStore, scope: Scope, state: TaskState
 
 
 def keep_journals(table: Table, scope: Scope, task_ids: Iterable[str], until: datetime) -> int:
-    """What these tasks' calls have answered and spent stays until then; how many items it moved.
+    """What these tasks' calls have answered and spent outlasts the wait; how many items that moved.
 
-    A call that was paid for is not paid again because a person took a month.
+    `until`: when the question expires. A call is not paid again because a person took a month.
     """
-    needed, expires = int(until.timestamp()), int((until + MARGIN).timestamp())
+    kept = until + table.retention.keep("journals")
+    needed, expires = int(kept.timestamp()), int((kept + MARGIN).timestamp())
     due = [
         Key(item["pk"], item["sk"])
         for task_id in task_ids

@@ -1,4 +1,4 @@
-"""Tasks as they are read: one with its steps and outcome, or a system's by time."""
+"""A task as it is read: its state, its steps, its outcome."""
 
 import json
 from collections.abc import Sequence
@@ -8,10 +8,10 @@ from pydantic import BaseModel, TypeAdapter
 
 from quarterdeck.blobs import BlobStore
 from quarterdeck.errors import FieldError, NotFound
-from quarterdeck.keys import CALL_PREFIX, EVENT_PREFIX, TASKS_BY_TIME, Scope, parse_task_time
+from quarterdeck.keys import CALL_PREFIX, EVENT_PREFIX, Scope
 from quarterdeck.names import is_id
-from quarterdeck.table import Item, Page, Table
-from quarterdeck.tasks.outcome import TaskError, TaskEvent, Usage
+from quarterdeck.table import Item, Table
+from quarterdeck.tasks.outcome import Outcome, TaskError, TaskEvent, Usage
 from quarterdeck.tasks.questions import QuestionView, view_question
 from quarterdeck.tasks.states import Priority, Status, TaskSpec, TaskState
 
@@ -77,15 +77,6 @@ class TaskView(BaseModel):
     """Whether the built-in stand-in answered in place of a model."""
 
 
-class TaskSummary(BaseModel):
-    task_id: str
-    crew_name: str
-    status: Status
-    priority: Priority
-    created_at: str
-    ended_at: str | None = None
-
-
 class TaskStore:
     def __init__(self, table: Table, blobs: BlobStore) -> None:
         self.table = table
@@ -102,6 +93,13 @@ class TaskStore:
         if item is None:
             raise not_found(task_id)
         return TaskSpec.model_validate_json(self.blobs.load_document(item["document"]))
+
+    def get_outcome(self, scope: Scope, task_id: str) -> Outcome:
+        """NotFound until it has ended."""
+        item = self.table.get(scope.end_key(task_id))
+        if item is None:
+            raise not_found(task_id)
+        return Outcome.model_validate_json(self.blobs.load_document(item["document"]))
 
     def count_calls(self, scope: Scope, task_id: str) -> int:
         """How many entries the task's journal has."""
@@ -140,16 +138,6 @@ class TaskStore:
             **{name: fields.get(name) for name in OUTCOME_FIELDS},
         )
 
-    def list_page(self, scope: Scope, limit: int, start: Item | None) -> Page:
-        """Newest first, as the index `tasks-by-time` keeps them."""
-        return self.table.query_index(
-            TASKS_BY_TIME,
-            scope.prefix,
-            newest_first=True,
-            limit=limit,
-            start=start,
-        )
-
 
 OUTCOME_FIELDS = ("error", "usage", "duration_ms", "rehearsal", "result_url")
 
@@ -184,9 +172,3 @@ def follow_steps(events: Sequence[dict[str, Any]]) -> list[StepView]:
                 )
                 break
     return steps
-
-
-def summarize_task(item: Item) -> TaskSummary:
-    """Of an entry of the index `tasks-by-time`."""
-    created_at, task_id = parse_task_time(item)
-    return TaskSummary.model_validate(item | {"created_at": created_at, "task_id": task_id})

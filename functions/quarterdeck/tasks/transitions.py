@@ -12,7 +12,9 @@ from typing import Any
 from quarterdeck.keys import LEASE_KEYS, Scope, lease_index
 from quarterdeck.metrics.buckets import NOTHING, add_counters, count_arrival, count_outcome
 from quarterdeck.names import format_time, parse_time
+from quarterdeck.retention import Expiry
 from quarterdeck.table import Absent, Below, Condition, Delete, Equals, Put, Unset, Update, Write
+from quarterdeck.tasks.announcements import tell_end
 from quarterdeck.tasks.outcome import Outcome, summarize_outcome
 from quarterdeck.tasks.states import HOLDS_SLOT, QueueEntry, TaskState
 
@@ -20,7 +22,6 @@ RESEND_AFTER = timedelta(minutes=10)
 LEASE = timedelta(seconds=120)
 MAX_CRASHES = 3
 MAX_CONTINUATIONS = 200
-TASK_DAYS = 90
 
 UNCANCELLED = Unset("cancel_requested")
 LOST_WORKER = {"crashes": 1}
@@ -236,14 +237,19 @@ def end_task(
 ) -> list[Write]:
     """Any end: frees a slot that is held, keeps END with the outcome's document, counts once.
 
-    Response time leaves out the time of people, as the task's timeout does.
+    Response time leaves out the time of people, as the task's timeout does. What is to be told of
+    it is in the outbox.
     """
     task_id = state.task_id
     created = parse_time(state.created_at)
-    expiry = {"expires_at": int((now + timedelta(days=TASK_DAYS)).timestamp())}
-    ended = {"status": outcome.status, "ended_at": format_time(now), **expiry}
-    if bump:
-        ended["epoch"] = state.epoch + 1
+    expiry = {"expires_at": Expiry("tasks", now)}
+    epoch = state.epoch + bump
+    ended: dict[str, Any] = {
+        "status": outcome.status,
+        "ended_at": format_time(now),
+        "epoch": epoch,
+        **expiry,
+    }
     response_ms = max(0, count_ms(created, now) - count_waited(state, now))
     return [
         change_state(scope, state, ended, conditions, remove=[*LEASE_KEYS, *OF_THE_LIVE]),
@@ -256,6 +262,7 @@ def end_task(
         Update(scope.registry_key(task_id, created), expiry, {}),
         *leave_crew(scope, state),
         count_outcome(scope, state.crew_name, outcome, response_ms, now, counts),
+        tell_end(scope, state, epoch, now),
     ]
 
 

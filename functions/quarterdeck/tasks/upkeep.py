@@ -9,13 +9,15 @@ from typing import Literal
 from quarterdeck.abreast import map_abreast
 from quarterdeck.blobs import BlobStore
 from quarterdeck.errors import NotFound
-from quarterdeck.keys import LeaseOwner, Scope, TaskKey
+from quarterdeck.keys import LeaseOwner, OutboxKey, Scope, TaskKey
 from quarterdeck.names import format_time
 from quarterdeck.observability import count_event, logger
 from quarterdeck.systems.activity import ActiveSystems, mark_active
 from quarterdeck.systems.store import SystemStore
 from quarterdeck.table import ConditionFailed, Table
 from quarterdeck.tasks.admission import admit_tasks, send_task
+from quarterdeck.tasks.announcements import Untold
+from quarterdeck.tasks.announcer import TaskAnnouncer
 from quarterdeck.tasks.attempt import admit_for
 from quarterdeck.tasks.budgets import settle_left
 from quarterdeck.tasks.ending import CANCELLED, end_idle, store_outcome
@@ -43,12 +45,14 @@ class Upkeep:
         table: Table,
         blobs: BlobStore,
         queue: Queue[WorkMessage],
+        announcer: TaskAnnouncer,
         clock: Callable[[], datetime],
         at_once: int = 1,
     ) -> None:
         self.table = table
         self.blobs = blobs
         self.queue = queue
+        self.announcer = announcer
         self.clock = clock
         self.at_once = at_once
         self.systems = SystemStore(table, blobs)
@@ -99,6 +103,7 @@ class Upkeep:
         # Nobody looked at its system while it waited: alerts are to see how it ends.
         mark_active(self.table, scope.system_id, self.clock())
         self.table.write(*expire_task(scope, state, outcome, document, self.clock()))
+        self.announcer.tell(Untold(OutboxKey(scope, state.task_id, state.epoch, "ended")))
 
     def _reap(self, scope: Scope, state: TaskState) -> None:
         """The worker is lost: another is to go on from the journal, unless that is of no use."""
@@ -112,6 +117,7 @@ class Upkeep:
         document = store_outcome(self.blobs, scope, state, outcome)
         self.table.write(*bury_task(scope, state, outcome, document, self.clock()))
         settle_left(self.table, scope, state.crew_name, state.task_id)
+        self.announcer.tell(Untold(OutboxKey(scope, state.task_id, state.epoch, "ended")))
 
     def admit_everywhere(self, left: Callable[[], float] = lambda: math.inf) -> int:
         """Admits for each crew of the marked systems; one that fails keeps no other from it.

@@ -4,17 +4,18 @@ Pure, as `transitions`.
 """
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from quarterdeck.keys import LEASE_KEYS, Key, Scope, lease_index
 from quarterdeck.metrics.buckets import NOTHING, add_counters
 from quarterdeck.names import format_time
+from quarterdeck.retention import Expiry
 from quarterdeck.table import Put, Update, Write
+from quarterdeck.tasks.announcements import tell_waiting
 from quarterdeck.tasks.outcome import Outcome
 from quarterdeck.tasks.states import TaskState
 from quarterdeck.tasks.transitions import (
-    TASK_DAYS,
     UNCANCELLED,
     change_state,
     count_waited,
@@ -44,15 +45,15 @@ def wait_task(
         "waiting_since": format_time(now),
         **lease_index(state.task_id, expires),
     }
-    kept = int((expires + timedelta(days=TASK_DAYS)).timestamp())
     return [
         change_state(scope, state, waiting, [*same_status(state), UNCANCELLED]),
         Put(
             scope.question_key(state.task_id, number),
-            {"document": dict(document), "expires_at": kept},
+            {"document": dict(document), "expires_at": Expiry("tasks", expires)},
         ),
         Update(scope.crew_key(state.crew_name), {}, {"running": -1, "waiting": 1}),
         add_counters(scope, state.crew_name, now, counts),
+        tell_waiting(scope, state, number, now),
     ]
 
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import boto3
 import pytest
-from moto import mock_aws
 
 from infra.recover import copy_table
 from quarterdeck.backups.recovery import Recovery
@@ -123,7 +122,7 @@ def test_a_system_without_a_whole_backup_is_said_to_be_lost(site: RestoreSite) -
 def tables(monkeypatch: pytest.MonkeyPatch) -> Iterator[Table]:
     for name, value in account.ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
-    with mock_aws():
+    with account.mock_account():
         client = boto3.client("dynamodb")
         account.create_table(client)
         yield Table(client, "quarterdeck")

@@ -1,6 +1,7 @@
 """A restore brings back what was, whole, and nothing that could run."""
 
 import itertools
+from functools import partial
 
 import pytest
 
@@ -11,14 +12,16 @@ from quarterdeck.backups.archive.layout import Part
 from quarterdeck.backups.records import Backup
 from quarterdeck.backups.service import BackupService
 from quarterdeck.errors import NotFound
-from quarterdeck.keys import Key
+from quarterdeck.keys import OUTBOX_PREFIX, Key
 from quarterdeck.memory.erasure import erase_memories, list_erasures
 from quarterdeck.memory.store import MemoryStore
 from quarterdeck.systems.configuration import SystemConfiguration
 from quarterdeck.systems.lifecycle import pause_system
 from quarterdeck.systems.records import System
 from quarterdeck.table import ConditionFailed, Item, Update
+from quarterdeck.tasks.deletion import delete_task
 from quarterdeck.tasks.ending import stop_task
+from quarterdeck.tasks.listing import TaskFilter, find_page
 from quarterdeck.tasks.submission import retry_task
 from tests import systems
 from tests.backup_site import BLOBS
@@ -59,6 +62,8 @@ def test_what_was_backed_up_is_there_again(site: RestoreSite, system: System) ->
         "interrupted"
     }
     assert (f"TASK#{since}", "STATE") not in after
+    untold = [[sk for _, sk in items if sk.startswith(OUTBOX_PREFIX)] for items in (before, after)]
+    assert untold == [["OUTBOX#1#ended"], []], "a restore has news for nobody"
     assert site.dump_generation(system.system_id, 1) == {}
     blobs = {key for bucket, key in site.s3.objects if bucket == BLOBS}
     task = f"blobs/tasks/{system.system_id}@2/{done}"
@@ -124,6 +129,8 @@ def split_parts(items: dict[tuple[str, str], Item]) -> dict[str, dict[tuple[str,
     parts: dict[str, dict[tuple[str, str], Item]] = {part: {} for part in kinds.values()}
     for (pk, sk), item in items.items():
         part = kinds.get(pk.split("#")[0])
+        if sk.startswith(OUTBOX_PREFIX):
+            continue
         if part and (sk != "END" or item["summary"]["status"] != "interrupted"):
             parts[part][pk, sk] = item
     return parts
@@ -272,7 +279,7 @@ def test_it_goes_on_through_any_number_of_invocations(site: RestoreSite, system:
     assert (restore.status, restore.outcome) == ("completed", "restored")
     assert restore.epoch > 10
     restored = site.systems.get(system.system_id)
-    assert len(site.tasks.list_page(restored.scope, 100, None).items) == 3
+    assert len(find_page(site.table, restored.scope, TaskFilter(), 100, None).items) == 3
 
 
 def test_what_has_expired_since_is_left_out(site: RestoreSite, system: System) -> None:
@@ -302,6 +309,29 @@ def test_what_was_erased_since_is_not_brought_back(site: RestoreSite, system: Sy
     copied = site.restore(system, backup, into="copy")
     assert copied.outcome == "restored", copied.reasons
     assert "Ann" not in str(site.table.dump())
+
+
+def test_a_task_that_was_deleted_since_is_not_brought_back(
+    site: RestoreSite, system: System
+) -> None:
+    gone, kept = (site.run_task(system, output=name) for name in ("Ann " * 20_000, "Bob"))
+    backup = site.back_up(system)
+    assert delete_task(site.table, site.blobs, system.scope, gone, site.now)
+    site.later(minutes=1)
+    dry = site.restore(system, backup, dry_run=True)
+    assert dry.outcome == "checked", dry.reasons
+    assert dry.left_out >= 3
+    assert site.prove(system, backup).outcome == "proven"
+    restore = site.restore(system, backup)
+    assert restore.outcome == "restored", restore.reasons
+    restored = site.systems.get(system.system_id)
+    assert site.tasks.get_view(restored.scope, kept).status == "succeeded"
+    for scope in (restored.scope, site.restore(system, backup, into="copy").scope):
+        listed = find_page(site.table, scope, TaskFilter(), 10, None).items
+        assert [entry["task_time"].partition("#")[2] for entry in listed] == [kept]
+        with pytest.raises(NotFound):
+            site.tasks.get_view(scope, gone)
+        assert not site.blobs.list_blobs(f"{scope.blob_prefix}/{gone}/")
 
 
 def damage(site: RestoreSite, backup: Backup, part: Part) -> str:
@@ -338,7 +368,7 @@ def test_the_last_good_backup_is_tested_once_a_week(site: RestoreSite, system: S
         archives=site.archives,
         queue=site.wire,
         clock=site.clock,
-        find_erased=lambda system_id: list_erasures(site.table, system_id).strip,
+        find_erased=partial(list_erasures, site.table),
         frequency="daily",
     )
     site.deploy(name="untested", test_restores=False)

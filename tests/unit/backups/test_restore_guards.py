@@ -8,6 +8,7 @@ WORKER = f"{RESTORE}_a_worker_that_is_at_work_changes_nothing_any_more"
 CHANGED = f"{RESTORE}_a_restore_that_wrote_something_else_is_never_seen"
 EXPIRED = f"{RESTORE}_what_has_expired_since_is_left_out"
 ERASED = f"{RESTORE}_what_was_erased_since_is_not_brought_back"
+DELETED = f"{RESTORE}_a_task_that_was_deleted_since_is_not_brought_back"
 TAKEN = f"{RESTORE}_a_name_that_was_taken_meanwhile_leaves_nothing"
 PAUSED = f"{RESTORE}_what_was_paused_is_paused_and_what_was_raised_is_raised"
 SAFETY = f"{RESTORE}_a_safety_backup_that_fails_opens_the_system_again"
@@ -59,10 +60,11 @@ EDITS = [
     ("backups.generation:rebuild_task", "| scope.by_time(task_id, created)", "", TURNS),
     (
         "backups.erasing:erase_content",
-        "erase(crew, unmarshal_item(record.item))",
+        "erased.strip(crew, unmarshal_item(record.item))",
         "unmarshal_item(record.item)",
         ERASED,
     ),
+    ("backups.erasing:erase_unit", "erased.has_task(task_id)", "False", DELETED),
     (
         "backups.completion:Completion._require_free",
         "raise JobFailed(f\"a system named '{name}' exists\")",

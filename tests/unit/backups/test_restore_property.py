@@ -19,6 +19,7 @@ from quarterdeck.systems.configuration import SystemConfiguration
 from quarterdeck.systems.records import System
 from quarterdeck.table import ConditionFailed
 from quarterdeck.tasks.ending import stop_task
+from quarterdeck.tasks.listing import TaskFilter, find_page
 from quarterdeck.tasks.states import TERMINAL
 from tests import systems
 from tests.prove import PROVE
@@ -198,5 +199,5 @@ def assert_nothing_dangles(site: RestoreSite, system: System) -> None:
         *(crew_version_key(system.system_id, number, crew) for crew in system.crews),
     ):
         assert site.table.get(key), key
-    listed = site.tasks.list_page(system.scope, 1000, None).items
+    listed = find_page(site.table, system.scope, TaskFilter(), 1000, None).items
     assert len(listed) == len(tasks)

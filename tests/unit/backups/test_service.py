@@ -1,6 +1,7 @@
 """What the function `backup` does with ticks and messages, and the monitor with lost ones."""
 
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -30,7 +31,7 @@ def service(world: BackupSite) -> BackupService:
         archives=world.archives,
         queue=world.queue,
         clock=world.clock,
-        find_erased=lambda system_id: list_erasures(world.table, system_id).strip,
+        find_erased=partial(list_erasures, world.table),
         frequency="daily",
     )
 

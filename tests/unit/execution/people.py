@@ -62,7 +62,13 @@ class People:
 
 
 def make_upkeep(services: Services, later: timedelta) -> Upkeep:
-    return Upkeep(services.table, services.blobs, services.task_queue, lambda: read_clock() + later)
+    return Upkeep(
+        services.table,
+        services.blobs,
+        services.task_queue,
+        services.announcer,
+        lambda: read_clock() + later,
+    )
 
 
 def run_monitor(services: Services, later: timedelta) -> dict[str, int]:

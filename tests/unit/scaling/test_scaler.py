@@ -1,7 +1,6 @@
 """Scaling on the table: what is read, what is written, and what comes of it."""
 
 from collections.abc import Callable
-from datetime import timedelta
 from unittest.mock import patch
 
 import pytest
@@ -9,7 +8,7 @@ import pytest
 from quarterdeck.errors import Contention
 from quarterdeck.keys import DECISION_PREFIX
 from quarterdeck.metrics.reading import MetricsReader
-from quarterdeck.scaling.crew import DECISION_DAYS
+from quarterdeck.retention import RETENTION
 from quarterdeck.systems.lifecycle import pause_system
 from quarterdeck.table import Update
 from tests import systems
@@ -64,7 +63,7 @@ def test_a_decision_is_kept_with_its_numbers_and_reasons(site: Site) -> None:
         },
     }
     [item] = site.table.query(site.scope.crew_key(CREW).pk, DECISION_PREFIX)
-    assert item["expires_at"] == (NOON + timedelta(days=DECISION_DAYS)).timestamp()
+    assert item["expires_at"] == (NOON + RETENTION.keep("decisions")).timestamp()
 
 
 def test_why_nothing_was_done_is_kept_too(site: Site) -> None:
