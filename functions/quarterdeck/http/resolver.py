@@ -25,6 +25,7 @@ from quarterdeck.http import (
     scale,
     service,
     systems,
+    task_events,
     task_history,
     tasks,
 )
@@ -38,7 +39,7 @@ from quarterdeck.observability import logger
 LONGEST_LOGGED = 1000
 
 
-AS_IT_IS = frozenset({"data", "output_schema"})
+AS_IT_IS = frozenset({"arguments", "data", "output_schema"})
 """Fields whose value is JSON of a team's own: null says something there."""
 
 
@@ -71,6 +72,7 @@ for resource in (
     deployments,
     scale,
     tasks,
+    task_events,
     task_history,
     metrics,
     memories,
