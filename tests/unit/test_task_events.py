@@ -28,7 +28,9 @@ def task_id(system: System) -> str:
     """Of a task that is queued behind another."""
     body = {"description": "x", "crew_name": "research"}
     path = f"/crews/{system.system_id}/tasks"
-    return [call("POST", path, body).json["task_id"] for _ in range(2)][-1]
+    first, second = (str(call("POST", path, body).json["task_id"]) for _ in range(2))
+    assert first != second
+    return second
 
 
 class Clock:

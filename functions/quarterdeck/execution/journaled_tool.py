@@ -1,5 +1,6 @@
 """A tool as crewai calls it, by way of the journal."""
 
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -33,7 +34,11 @@ class JournaledTool(BaseTool):
         """What the tool said, now or when it was recorded; ToolFailed likewise."""
         journal = current_journal.get()
         with journal.claim(digest_tool_call(self.name, arguments)) as place:
-            entry = journal.find(place) or self._act(journal, place, arguments)
+            entry = journal.find(place)
+            if entry is None:
+                entry = self._act(journal, place, arguments)
+            elif not journal.is_inherited(place):
+                self._tell(journal, place, arguments, entry)
         if "error" in entry.answer:
             raise ToolFailed(entry.answer["error"])
         return str(entry.answer["text"])
@@ -41,6 +46,7 @@ class JournaledTool(BaseTool):
     def _act(self, journal: Journal, place: Place, arguments: Mapping[str, Any]) -> Entry:
         with journal.enter_call():
             key = self._begin(journal, place)
+            began = time.monotonic()
             try:
                 answer = {"text": self.run_tool(arguments, key)}
             except CallInDoubt:
@@ -50,7 +56,23 @@ class JournaledTool(BaseTool):
                 answer = {"error": str(error)}
             except Exception as error:
                 answer = {"error": f"{type(error).__name__}: {error}"}
-            return journal.record(place, "tool", self.name, answer, effect=self.has_effect)
+            duration_ms = round(1000 * (time.monotonic() - began))
+            entry = journal.record(place, "tool", self.name, answer, effect=self.has_effect)
+            self._tell(journal, place, arguments, entry, duration_ms)
+            return entry
+
+    def _tell(
+        self,
+        journal: Journal,
+        place: Place,
+        arguments: Mapping[str, Any],
+        entry: Entry,
+        duration_ms: int | None = None,
+    ) -> None:
+        failed = "error" in entry.answer
+        journal.teller.tell_tool(
+            self.name, arguments, place, failed=failed, duration_ms=duration_ms
+        )
 
     def _begin(self, journal: Journal, place: Place) -> str:
         """The idempotency key of a call that may be made."""

@@ -160,6 +160,7 @@ def follow_crew(
 def kick_off(
     crew: crewai.Crew, watch: StepWatch, journal: Journal, scrub: Callable[[str], str]
 ) -> str:
+    journal.teller.know_steps(crew.tasks)
     with watch.follow(crew.tasks), journal.open(scrub):
         output = crew.kickoff()
     assert isinstance(output, CrewOutput)  # noqa: S101 (the other type is for streaming crews)

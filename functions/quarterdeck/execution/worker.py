@@ -10,6 +10,7 @@ from quarterdeck.alerts.budgets import note_budget
 from quarterdeck.alerts.store import AlertStore
 from quarterdeck.blobs import BlobStore
 from quarterdeck.execution.budget import RunBudget
+from quarterdeck.execution.call_events import CallTeller
 from quarterdeck.execution.journal import Journal
 from quarterdeck.execution.journal_store import JournalStore
 from quarterdeck.execution.lease import Lease, Limits, Overtime
@@ -126,6 +127,7 @@ class Worker:
             time_left=lease.time_left,
             tally=attempt.tally,
             budget=self._make_budget(attempt, crew.budget),
+            teller=CallTeller(attempt.log.record, configuration.events),
         )
         storage = self._open_storage(attempt, crew)
         outcome = run_crew(
