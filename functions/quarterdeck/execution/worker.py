@@ -23,7 +23,7 @@ from quarterdeck.keys import Scope
 from quarterdeck.memory.backend import TableStorage
 from quarterdeck.memory.stores import MemoryStores
 from quarterdeck.names import parse_time
-from quarterdeck.observability import logger
+from quarterdeck.observability import Trace, count_event, follow, logger
 from quarterdeck.systems.configuration import Budget, Crew
 from quarterdeck.systems.store import SystemStore
 from quarterdeck.table import Table
@@ -33,6 +33,7 @@ from quarterdeck.tasks.budgets import TaskBudget, read_limits, settle_left
 from quarterdeck.tasks.ending import CANCELLED
 from quarterdeck.tasks.events import Diverged
 from quarterdeck.tasks.outcome import Outcome, TaskError
+from quarterdeck.tasks.questions import LONGEST_WAIT, Progress
 from quarterdeck.tasks.queue import Queue, TaskMessage, WakeMessage, WorkMessage
 from quarterdeck.tasks.states import TaskSpec
 from quarterdeck.tasks.store import TaskStore
@@ -81,10 +82,11 @@ class Worker:
         attempt = claim(self.table, self.blobs, self.queue, message, self.clock)
         if attempt is None:
             return
-        logger.info("Running", **message.model_dump())
-        with self.workspace.open_for(message.task_id):
-            self._run_under_lease(attempt, left)
-        self._tell(attempt)
+        with follow(Trace(message.task_id, attempt.state.correlation_id)):
+            logger.info("Running", **message.model_dump())
+            with self.workspace.open_for(message.task_id):
+                self._run_under_lease(attempt, left)
+            self._tell(attempt)
         if self.workspace.is_worn_out():
             logger.info("The process has served its time")
             self.end_process()
@@ -111,6 +113,7 @@ class Worker:
                 settle(attempt, lease, stop)
             except Exception as error:
                 logger.exception("The crew could not run", task_id=attempt.state.task_id)
+                count_event("UnrunnableCrew")
                 attempt.end(fail(type(error).__name__, str(error)), lease.ran_ms)
             else:
                 attempt.end(outcome, lease.ran_ms)
@@ -128,6 +131,7 @@ class Worker:
             tally=attempt.tally,
             budget=self._make_budget(attempt, crew.budget),
             teller=CallTeller(attempt.log.record, configuration.events),
+            input_timeout=crew.input_timeout or LONGEST_WAIT,
         )
         storage = self._open_storage(attempt, crew)
         outcome = run_crew(
@@ -201,11 +205,14 @@ def settle(attempt: Attempt, lease: Lease, stop: Stop) -> bool:
             return attempt.hand_on(lease.ran_ms)
         case "retry":
             return attempt.postpone(lease.ran_ms, stop.delay, stop.attempts)
+        case "waiting" if stop.question:
+            progress = Progress(steps=stop.steps, usage=stop.usage, rehearsal=stop.rehearsal)
+            return attempt.wait(lease.ran_ms, stop.question, progress)
         case "cancelled":
             outcome = CANCELLED
         case "timed_out":
             outcome = TIMED_OUT
-        case "failed" | "diverged":
+        case _:
             outcome = Outcome(status="failed", error=stop.error)
     partial = {"steps": stop.steps, "usage": stop.usage, "rehearsal": stop.rehearsal}
     return attempt.end(outcome.model_copy(update=partial), lease.ran_ms)
