@@ -33,6 +33,14 @@ def describe_arguments(
     return told
 
 
+def hide_arguments(arguments: Mapping[str, Any], events: Events) -> Any:
+    """All of them, but for the values that events leave out; a trace tells no more than events."""
+    if events.arguments != "full":
+        return dict.fromkeys(arguments, REDACTED)
+    plain = to_jsonable_python(dict(arguments), fallback=str)
+    return redact_within(plain, {name.casefold() for name in events.redact})
+
+
 def describe_value(value: Any, hidden: set[str], scrub: Callable[[str], str]) -> Scalar:
     match value:
         case None | bool():

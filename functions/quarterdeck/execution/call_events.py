@@ -1,21 +1,24 @@
 """What a run tells of its calls: each that is really made, and what it came to."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from crewai import Task
 from crewai.context import get_current_task_id
 from crewai.llms.base_llm import BaseLLM
+from pydantic_core import to_jsonable_python
 
-from quarterdeck.execution.arguments import describe_arguments
+from quarterdeck.execution.arguments import describe_arguments, hide_arguments
 from quarterdeck.execution.journal_store import Place
 from quarterdeck.execution.prices import count_usage
 from quarterdeck.observability import logger
 from quarterdeck.systems.configuration import Events
 from quarterdeck.tasks.events import CallEvent, LlmCall, ToolCall
 from quarterdeck.tasks.outcome import Usage
+from quarterdeck.tasks.traces import Trace
 
 DIGITS = 16
 """Of a request's hash: enough to tell a task's calls apart."""
@@ -31,12 +34,17 @@ class Record(Protocol):
 
 
 class Answered(NamedTuple):
-    """A model's call: `usage` as the provider reported. No duration: the journal has answered."""
+    """A model's call: `usage` as the provider reported. No duration: the journal has answered.
+
+    `answer` as the journal has it: without secrets.
+    """
 
     llm: BaseLLM
     agent: str | None
     usage: dict[str, Any] | None
     duration_ms: int | None
+    messages: Any
+    answer: Any
 
 
 def tell_nobody(event: CallEvent, *, again: bool = False) -> None:
@@ -44,10 +52,19 @@ def tell_nobody(event: CallEvent, *, again: bool = False) -> None:
 
 
 class CallTeller:
-    """Of one run, for any of its threads. Nothing that goes wrong in it goes wrong in the run."""
+    """Of one run, for any of its threads. Nothing that goes wrong in it goes wrong in the run.
 
-    def __init__(self, record: Record = tell_nobody, events: Events | None = None) -> None:
+    `trace` keeps what is said in calls that are really made; None for a system that does not ask.
+    """
+
+    def __init__(
+        self,
+        record: Record = tell_nobody,
+        events: Events | None = None,
+        trace: Callable[[Trace], object] | None = None,
+    ) -> None:
         self._record = record
+        self._trace = trace
         self._events = events or Events()
         self._scrub: Callable[[str], str] = str
         self._steps: dict[str, str] = {}
@@ -69,21 +86,21 @@ class CallTeller:
         """A call that the journal has, from this run or from one before."""
         with self._guard():
             usage = count_usage(answered.llm, answered.usage)
-            self._tell(
-                LlmCall(
-                    **self._describe_model(answered.llm, answered.agent, usage),
-                    duration_ms=answered.duration_ms,
-                    call=spell_place(place),
-                ),
-                again=answered.duration_ms is None,
+            event = LlmCall(
+                **self._describe_model(answered.llm, answered.agent, usage),
+                duration_ms=answered.duration_ms,
+                call=spell_place(place),
             )
+            self._record(event, again=answered.duration_ms is None)
+            if answered.duration_ms is not None:
+                self._keep("llm", event.model, event, answered.messages, answered.answer)
 
     def tell_fault(
         self, llm: BaseLLM, agent: str | None, error: BaseException, duration_ms: int
     ) -> None:
         """A model's call that failed; it may be made again."""
         with self._guard():
-            self._tell(
+            self._record(
                 LlmCall(
                     **self._describe_model(llm, agent, None),
                     duration_ms=duration_ms,
@@ -96,27 +113,43 @@ class CallTeller:
         tool: str,
         arguments: Mapping[str, Any],
         place: Place,
+        answer: Mapping[str, Any],
         *,
-        failed: bool,
         duration_ms: int | None,
     ) -> None:
         """A call that the journal has; no duration: from a run before."""
         with self._guard():
-            self._tell(
-                ToolCall(
-                    tool=tool,
-                    step=self._find_step(),
-                    agent=self._agents.get(get_current_task_id()),
-                    arguments=describe_arguments(arguments, self._events, self._scrub),
-                    duration_ms=duration_ms,
-                    outcome="error" if failed else "ok",
-                    call=spell_place(place),
-                ),
-                again=duration_ms is None,
+            event = ToolCall(
+                tool=tool,
+                step=self._find_step(),
+                agent=self._agents.get(get_current_task_id()),
+                arguments=describe_arguments(arguments, self._events, self._scrub),
+                duration_ms=duration_ms,
+                outcome="error" if "error" in answer else "ok",
+                call=spell_place(place),
+            )
+            self._record(event, again=duration_ms is None)
+            if duration_ms is not None:
+                self._keep("tool", tool, event, hide_arguments(arguments, self._events), answer)
+
+    def _keep(
+        self, kind: Literal["llm", "tool"], name: str, event: CallEvent, asked: Any, answered: Any
+    ) -> None:
+        if self._trace is not None:
+            self._trace(
+                Trace(
+                    kind=kind,
+                    name=name,
+                    step=event.step,
+                    agent=event.agent,
+                    call=event.call or "",
+                    asked=self._spell(asked),
+                    answered=self._spell(answered),
+                )
             )
 
-    def _tell(self, event: CallEvent, *, again: bool = False) -> None:
-        self._record(event, again=again)
+    def _spell(self, said: Any) -> str:
+        return self._scrub(json.dumps(to_jsonable_python(said, fallback=str), ensure_ascii=False))
 
     def _describe_model(
         self, llm: BaseLLM, agent: str | None, usage: Usage | None

@@ -203,7 +203,10 @@ def time_call(journal: Journal, asked: Asked) -> Iterator[None]:
 def tell_call(journal: Journal, asked: Asked, place: Place, entry: Entry) -> None:
     """Also of one that was made before: the process may have died before it was told of."""
     if not journal.is_inherited(place):
-        answered = Answered(asked.llm, asked.agent, entry.usage, asked.duration_ms)
+        messages = asked.arguments["messages"]
+        answered = Answered(
+            asked.llm, asked.agent, entry.usage, asked.duration_ms, messages, entry.answer
+        )
         journal.teller.tell_model(answered, place)
 
 

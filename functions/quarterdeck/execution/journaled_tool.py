@@ -71,10 +71,7 @@ class JournaledTool(BaseTool):
         entry: Entry,
         duration_ms: int | None = None,
     ) -> None:
-        failed = "error" in entry.answer
-        journal.teller.tell_tool(
-            self.name, arguments, place, failed=failed, duration_ms=duration_ms
-        )
+        journal.teller.tell_tool(self.name, arguments, place, entry.answer, duration_ms=duration_ms)
 
     def _begin(self, journal: Journal, place: Place) -> str:
         """The idempotency key of a call that was not begun before."""

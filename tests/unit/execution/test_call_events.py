@@ -15,6 +15,7 @@ from quarterdeck.http.services import Services
 from quarterdeck.systems.configuration import Events
 from quarterdeck.tasks.events import LlmCall, StepEnded, StepStarted, ToolCall
 from quarterdeck.tasks.progress import read_events
+from quarterdeck.tasks.traces import read_traces
 from tests.openai_server import COMPLETION_TOKENS, PROMPT_TOKENS, OpenAIServer, answer_by_rule
 from tests.unit.execution.journals import Letter
 from tests.unit.execution.sites import STEPS, Site, answer, make_crew
@@ -169,3 +170,33 @@ def test_a_secret_that_is_cut_is_none() -> None:
     told = describe_arguments({"a": text}, Events(), lambda said: said.replace(SECRET, "[s]"))
     assert told is not None
     assert SECRET[:4] not in str(told["a"])
+
+
+@pytest.mark.parametrize("trace", ["none", "full"])
+def test_what_is_said_is_kept_only_for_who_asks(services: Services, trace: str) -> None:
+    """A provider that quotes the key that it was called with: the trace has it nowhere."""
+
+    def quote(body: Any) -> Any:
+        said = answer(body)
+        return {**said, "content": f"{said['content']} Your key is {SECRET}."}
+
+    with OpenAIServer(quote) as server:
+        crew = make_crew(server.url)
+        crew["agents"][0]["llm"] |= {"secret": "openai"}
+        site = Site(services, server.url, crew=crew, trace=trace)
+        site.worker = replace(site.worker, read_secret=lambda _: SECRET)
+        task_id = site.submit(description=f"About {SECRET}")
+        site.work()
+    found = read_traces(services.table, services.blobs, site.system.scope, task_id, 0, 50)
+    if trace == "none":
+        assert found == []
+        return
+    calls = [event for event in list_events(site, task_id) if isinstance(event, LlmCall)]
+    assert [each.call for each in found] == [call.call for call in calls]
+    assert [each.step for each in found] == list(STEPS)
+    for step, each in zip(STEPS, found, strict=True):
+        assert f"Do {step}" in each.asked
+        assert f"Did {step}" in each.answered
+        assert "[secret openai]" in each.asked
+        assert "[secret openai]" in each.answered
+        assert SECRET not in each.model_dump_json()
