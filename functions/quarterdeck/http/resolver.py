@@ -26,6 +26,7 @@ from quarterdeck.http import (
     scale,
     service,
     systems,
+    task_events,
     task_history,
     tasks,
 )
@@ -40,7 +41,7 @@ from quarterdeck.observability import Trace, follow, logger
 LONGEST_LOGGED = 1000
 
 
-AS_IT_IS = frozenset({"data", "output_schema"})
+AS_IT_IS = frozenset({"arguments", "data", "output_schema"})
 """Fields whose value is JSON of a team's own: null says something there."""
 
 
@@ -73,6 +74,7 @@ for resource in (
     deployments,
     scale,
     tasks,
+    task_events,
     questions,
     task_history,
     metrics,
