@@ -10,6 +10,7 @@ from quarterdeck.alerts.announcement import Announcer
 from quarterdeck.alerts.evaluation import AlertCheck
 from quarterdeck.alerts.store import AlertStore
 from quarterdeck.blobs import BlobStore
+from quarterdeck.channels import EventBus, Topic
 from quarterdeck.leases import list_due
 from quarterdeck.metrics.reading import MetricsReader
 from quarterdeck.monitoring.job_upkeep import JobUpkeep
@@ -22,6 +23,7 @@ from quarterdeck.settings import MonitorSettings, load_settings
 from quarterdeck.systems.health import HealthCheck
 from quarterdeck.systems.store import SystemStore
 from quarterdeck.table import Table
+from quarterdeck.tasks.announcer import TaskAnnouncer, open_announcer
 from quarterdeck.tasks.queue import LifecycleMessage, Queue, WorkMessage
 from quarterdeck.tasks.upkeep import Upkeep
 from quarterdeck.tooling.manifest import list_tools
@@ -37,6 +39,7 @@ RESERVE_SECONDS = 8.0
 
 class Watch(NamedTuple):
     tasks: Upkeep
+    announcer: TaskAnnouncer
     systems: SystemUpkeep
     jobs: JobUpkeep
     round: Round
@@ -57,13 +60,13 @@ def load_watch() -> Watch:
     deployments = Queue[LifecycleMessage](sqs, settings.deployments_queue_url)
     metrics, alerts = MetricsReader(table), AlertStore(table)
     announcer = Announcer(
-        boto3.client("sns"),
-        boto3.client("events"),
-        settings.alert_topic_arn,
-        settings.event_bus_name,
+        Topic(boto3.client("sns"), settings.alert_topic_arn),
+        EventBus(boto3.client("events"), settings.event_bus_name),
     )
+    of_tasks = open_announcer(settings, table, blobs)
     return Watch(
-        Upkeep(table, blobs, tasks, read_clock, AT_ONCE),
+        Upkeep(table, blobs, tasks, of_tasks, read_clock, AT_ONCE),
+        of_tasks,
         SystemUpkeep(systems, health, alerts, deployments, read_clock),
         JobUpkeep(table, Queue(sqs, settings.backups_queue_url), read_clock),
         Round(
@@ -92,6 +95,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, i
         "admitted": watch.tasks.admit_everywhere(lambda: count_seconds() - ROUND_SECONDS),
         "deployments_resent": watch.systems.resend_deployments(due),
         "jobs_resent": watch.jobs.resend_jobs(due),
+        **watch.announcer.tell_due(due, lambda: count_seconds() - ROUND_SECONDS, AT_ONCE),
     }
     looked = watch.round.look(minute, lambda: count_seconds() - RESERVE_SECONDS)
     return {**done, **looked, "systems_checked": watch.systems.look_after_systems()}

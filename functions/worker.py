@@ -20,6 +20,7 @@ from quarterdeck.execution.workspace import Workspace  # noqa: E402
 from quarterdeck.names import read_clock  # noqa: E402
 from quarterdeck.settings import WorkerSettings, load_settings  # noqa: E402
 from quarterdeck.table import Table  # noqa: E402
+from quarterdeck.tasks.announcer import open_announcer  # noqa: E402
 from quarterdeck.tasks.queue import Queue, WorkMessage, read_messages  # noqa: E402
 from quarterdeck.tooling.manifest import load_manifest  # noqa: E402
 from quarterdeck.vault import SecretReader  # noqa: E402
@@ -32,10 +33,13 @@ def load_worker(memory_mb: int) -> Worker:
     settings = load_settings(WorkerSettings)
     secrets = SecretReader(boto3.client("secretsmanager"))
     tools = ToolFunction(boto3.client("lambda", config=CLIENT), settings.tools_function)
+    table = Table(boto3.client("dynamodb"), settings.table_name, settings.retention)
+    blobs = BlobStore(boto3.client("s3"), settings.bucket_name)
     return Worker(
-        table=Table(boto3.client("dynamodb"), settings.table_name, settings.retention),
-        blobs=BlobStore(boto3.client("s3"), settings.bucket_name),
+        table=table,
+        blobs=blobs,
         queue=Queue(boto3.client("sqs"), settings.tasks_queue_url),
+        announcer=open_announcer(settings, table, blobs),
         read_secret=lambda name: secrets.read(settings.secret_prefix + name),
         make_tools=partial(make_proxies, manifest=load_manifest(), call=tools.call),
         verbose=settings.debug_mode,

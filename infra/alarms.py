@@ -142,6 +142,12 @@ class Alarms(Construct):
             ),
         ):
             self._add(name, description, metric, threshold=FEW)
+        self._add(
+            "lost-announcements",
+            "Ends of tasks, or questions, could not be told for a day",
+            count_metric("LostAnnouncement"),
+            threshold=1,
+        )
 
     def _add(
         self,

@@ -1,4 +1,4 @@
-"""Where alerts are told: a topic for people and an event bus for programs."""
+"""Where alerts, questions and ends of tasks are told: topics for people, a bus for programs."""
 
 from aws_cdk import ArnFormat, Aws, RemovalPolicy, Stack
 from aws_cdk.aws_events import EventBus
@@ -15,7 +15,10 @@ ENCRYPT = ("kms:Decrypt", "kms:GenerateDataKey")
 
 
 class Alerts(Construct):
-    """The topic, encrypted, takes CloudWatch's alarms as well; the bus has the events alone."""
+    """The topic of alerts takes CloudWatch's alarms as well; that of questions is for who approves.
+
+    Both are encrypted. The bus has events alone.
+    """
 
     def __init__(self, scope: Construct, construct_id: str, *, target: Target) -> None:
         super().__init__(scope, construct_id)
@@ -23,7 +26,7 @@ class Alerts(Construct):
         self._key = Key(
             self,
             "Key",
-            description=f"Quarterdeck, {target.name}: alerts on their way",
+            description=f"Quarterdeck, {target.name}: alerts and questions on their way",
             enable_key_rotation=True,
             # It guards no data at rest.
             removal_policy=RemovalPolicy.DESTROY,
@@ -35,11 +38,16 @@ class Alerts(Construct):
         self.topic.add_to_resource_policy(self._let_alarms_publish())
         if address := target.environment.alarm_email:
             self.topic.add_subscription(EmailSubscription(address))
+        self.questions = Topic(
+            self, "Questions", master_key=self._key, enforce_ssl=target.enforce_ssl
+        )
+        if address := target.environment.question_email:
+            self.questions.add_subscription(EmailSubscription(address))
         self._bus = EventBus(
             self,
             "Bus",
             event_bus_name=f"quarterdeck-{target.name}",
-            description=f"Quarterdeck, {target.name}: alerts",
+            description=f"Quarterdeck, {target.name}: alerts, questions, ends of tasks",
         )
 
     @property
@@ -50,18 +58,35 @@ class Alerts(Construct):
     def bus_name(self) -> str:
         return self._bus.event_bus_name
 
+    @property
+    def question_topic_arn(self) -> str:
+        return self.questions.topic_arn
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The variables of a function that announces."""
+        return {"EVENT_BUS_NAME": self.bus_name, "QUESTION_TOPIC_ARN": self.question_topic_arn}
+
+    def allow_alert(self, role: Role) -> None:
+        """Lets the role send to the topic of alerts, as one that announces."""
+        statement = PolicyStatement(actions=["sns:Publish"], resources=[self.topic_arn])
+        Policy(role, "Alert", roles=[role], statements=[statement])
+
     def allow_announce(self, role: Role) -> None:
-        """Lets the role send to the topic and to the bus."""
-        through_sns = {"StringEquals": {"kms:ViaService": f"sns.{Aws.REGION}.amazonaws.com"}}
+        """Lets the role send to the bus and to the topic of questions."""
         Policy(
             role,
             "Announce",
             roles=[role],
             statements=[
-                PolicyStatement(actions=["sns:Publish"], resources=[self.topic_arn]),
+                PolicyStatement(actions=["sns:Publish"], resources=[self.question_topic_arn]),
                 PolicyStatement(actions=["events:PutEvents"], resources=[self._bus.event_bus_arn]),
                 PolicyStatement(
-                    actions=list(ENCRYPT), resources=[self._key.key_arn], conditions=through_sns
+                    actions=list(ENCRYPT),
+                    resources=[self._key.key_arn],
+                    conditions={
+                        "StringEquals": {"kms:ViaService": f"sns.{Aws.REGION}.amazonaws.com"}
+                    },
                 ),
             ],
         )

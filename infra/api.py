@@ -3,6 +3,7 @@
 from aws_cdk import Duration
 from constructs import Construct
 
+from infra.alerts import Alerts
 from infra.blob_bucket import BlobBucket
 from infra.environment import Target
 from infra.function_code import FunctionCode
@@ -28,6 +29,7 @@ class Api(ServiceFunction):
         deployments: WorkQueue,
         backups: WorkQueue,
         cursor_key: GeneratedSecret,
+        alerts: Alerts,
     ) -> None:
         super().__init__(
             scope,
@@ -49,6 +51,7 @@ class Api(ServiceFunction):
                 "CURSOR_SECRET": cursor_key.name,
                 "MODEL_BASE_URLS": spell_base_urls(target),
                 "SECRET_PREFIX": make_secret_prefix(target),
+                **alerts.settings,
             },
         )
         table.allow(
@@ -64,6 +67,7 @@ class Api(ServiceFunction):
         blobs.allow_memory_removal(self.role)
         blobs.allow_task_removal(self.role)
         tasks.allow_send(self.role)
+        alerts.allow_announce(self.role)
         deployments.allow_send(self.role)
         backups.allow_send(self.role)
         cursor_key.allow_read(self.role)

@@ -144,6 +144,8 @@ class Environment(BaseModel):
     """A name of your own for the API, as `name` and `certificate_arn`; null: API Gateway's."""
     alarm_email: MailAddress | None
     """Who gets alerts and alarms by mail, once the address is confirmed; null: nobody."""
+    question_email: MailAddress | None
+    """Who gets the questions of tasks that wait by mail, once confirmed; null: nobody."""
     snap_start: bool
     """The API starts from a snapshot of itself, taken when it is deployed."""
     provisioned_concurrency: int = Field(ge=0, le=1000)

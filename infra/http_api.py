@@ -169,7 +169,8 @@ def _allow_origins(environment: Environment) -> CorsPreflightOptions | None:
             "if-match",
             "if-none-match",
             "prefer",
+            "x-correlation-id",
         ],
-        expose_headers=["etag", "location", "retry-after"],
+        expose_headers=["etag", "location", "retry-after", "x-correlation-id"],
         max_age=Duration.hours(1),
     )

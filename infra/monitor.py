@@ -49,7 +49,7 @@ class Monitor(ServiceFunction):
                 "BACKUPS_QUEUE_URL": backups.url,
                 "SECRET_PREFIX": make_secret_prefix(target),
                 "ALERT_TOPIC_ARN": alerts.topic_arn,
-                "EVENT_BUS_NAME": alerts.bus_name,
+                **alerts.settings,
             },
         )
         table.allow(
@@ -67,6 +67,7 @@ class Monitor(ServiceFunction):
         deployments.allow_send(self.role)
         backups.allow_send(self.role)
         allow_secret_lookup(self.role, target)
+        alerts.allow_alert(self.role)
         alerts.allow_announce(self.role)
         minute = Duration.minutes(1)
         # The next minute's run is the retry of one that failed.

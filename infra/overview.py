@@ -34,9 +34,10 @@ class Overview(Construct):
             {
                 "Requests, and those that failed": api.measure_requests(FIVE_MINUTES),
                 "Answers, milliseconds": api.measure_latency(FIVE_MINUTES),
-                "Lost workers, alerts that failed": [
+                "Lost workers, alerts that failed, announcements lost": [
                     count_metric("LostWorker"),
                     count_metric("FailedAlert"),
+                    count_metric("LostAnnouncement"),
                 ],
             },
         )

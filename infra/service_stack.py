@@ -57,6 +57,7 @@ class ServiceStack(Stack):
             description="Signs the cursors of lists",
             not_rotated_because="It guards no access: a cursor holds only a place in a list.",
         )
+        alerts = Alerts(self, "Alerts", target=target)
         api = Api(
             self,
             target=target,
@@ -67,10 +68,10 @@ class ServiceStack(Stack):
             deployments=deployments,
             backups=backups,
             cursor_key=cursor_key,
+            alerts=alerts,
         )
         authorizer = Authorizer(self, target=target, code=code, table=table, admin_key=admin_key)
         tools = Tools(self, target=target, code=code)
-        alerts = Alerts(self, "Alerts", target=target)
         deployer = Deployer(
             self,
             target=target,
@@ -81,7 +82,14 @@ class ServiceStack(Stack):
             tools=tools,
         )
         worker = Worker(
-            self, target=target, code=code, table=table, blobs=blobs, tasks=tasks, tools=tools
+            self,
+            target=target,
+            code=code,
+            table=table,
+            blobs=blobs,
+            tasks=tasks,
+            tools=tools,
+            alerts=alerts,
         )
         monitor = Monitor(
             self,
@@ -160,6 +168,7 @@ class ServiceStack(Stack):
             "BackupsDeadLettersUrl": backups.dead_letters_url,
             "ToolsFunction": tools.arn,
             "AlertTopicArn": alerts.topic_arn,
+            "QuestionTopicArn": alerts.question_topic_arn,
             "EventBusName": alerts.bus_name,
         }.items():
             CfnOutput(self, name, value=value)

@@ -4,6 +4,7 @@ from aws_cdk import Duration
 from aws_cdk.aws_lambda import RecursiveLoop
 from constructs import Construct
 
+from infra.alerts import Alerts
 from infra.blob_bucket import BlobBucket
 from infra.environment import Target
 from infra.function_code import FunctionCode
@@ -29,6 +30,7 @@ class Worker(ServiceFunction):
         blobs: BlobBucket,
         tasks: WorkQueue,
         tools: Tools,
+        alerts: Alerts,
     ) -> None:
         super().__init__(
             scope,
@@ -47,6 +49,7 @@ class Worker(ServiceFunction):
                 "RETENTION": spell_retention(target),
                 "TASKS_QUEUE_URL": tasks.url,
                 "SECRET_PREFIX": make_secret_prefix(target),
+                **alerts.settings,
                 "TOOLS_FUNCTION": tools.arn,
             },
         )
@@ -61,6 +64,7 @@ class Worker(ServiceFunction):
         blobs.allow(self.role, "s3:GetObject", "s3:PutObject")
         blobs.allow_memory_removal(self.role)
         tasks.allow_send(self.role)
+        alerts.allow_announce(self.role)
         allow_model_secrets(self.role, target)
         tools.allow_invoke(self.role)
         allow_bedrock(self.role)

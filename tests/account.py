@@ -72,8 +72,11 @@ def prepare_account() -> dict[str, str]:
         for name in ("tasks", "deployments", "backups")
     }
     open_client("events").create_event_bus(Name=ENVIRONMENT["EVENT_BUS_NAME"])
-    topic = open_client("sns").create_topic(Name="alerts")["TopicArn"]
-    return ENVIRONMENT | urls | {"ALERT_TOPIC_ARN": topic, "ARCHIVES_KEY_ARN": key}
+    topics = {
+        f"{name.upper()}_TOPIC_ARN": open_client("sns").create_topic(Name=name)["TopicArn"]
+        for name in ("alert", "question")
+    }
+    return ENVIRONMENT | urls | topics | {"ARCHIVES_KEY_ARN": key}
 
 
 def create_table(client: Any) -> None:

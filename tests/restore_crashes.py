@@ -22,6 +22,7 @@ from tests import systems
 from tests.backup_site import INVOCATION
 from tests.faults import Crash
 from tests.monitor_site import Unread
+from tests.postbox import make_announcer
 from tests.restore_site import RestoreSite
 
 AFTER_A_CRASH = timedelta(seconds=INVOCATION + 10)
@@ -148,7 +149,13 @@ class Sweep:
         """The monitor's minute, as far as tasks go."""
         with self.others():
             queue, site = Unread(), self.site
-            upkeep = Upkeep(site.table, site.blobs, queue, site.clock)
+            upkeep = Upkeep(
+                site.table,
+                site.blobs,
+                queue,
+                make_announcer(site.table, site.blobs, site.clock),
+                site.clock,
+            )
             upkeep.settle_due(list_due(site.table, site.now))
             upkeep.admit_everywhere()
             self.tasks_sent += [m for m in queue.messages if isinstance(m, TaskMessage)]

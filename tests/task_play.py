@@ -7,18 +7,22 @@ from datetime import timedelta
 from typing import Any
 
 from quarterdeck.errors import Conflict
+from quarterdeck.keys import OutboxKey
 from quarterdeck.leases import list_due
 from quarterdeck.table import Absent, ConditionFailed, Item, Put, Update
 from quarterdeck.tasks.admission import admit_tasks
+from quarterdeck.tasks.announcements import Untold
+from quarterdeck.tasks.answers import Answer, answer_question
 from quarterdeck.tasks.attempt import Attempt, admit_for, claim
 from quarterdeck.tasks.ending import stop_task
-from quarterdeck.tasks.outcome import Outcome, TaskError
+from quarterdeck.tasks.outcome import Outcome, TaskError, Usage
+from quarterdeck.tasks.questions import Asked, Progress
 from quarterdeck.tasks.queue import TaskMessage, WorkMessage
 from quarterdeck.tasks.states import TERMINAL
 from quarterdeck.tasks.submission import TaskRequest, accept_task, retry_task
 from quarterdeck.tasks.upkeep import Upkeep
 from tests.fake_dynamodb import FakeDynamoDB
-from tests.task_watch import Watch, check_everything, read_all
+from tests.task_watch import Watch, check_everything, check_told, list_untold, read_all
 from tests.task_world import CREWS, SMOOTH, Actor, Plan, Role, Sent, World
 
 TURN = timedelta(minutes=11)
@@ -31,6 +35,18 @@ OUTCOMES = {
     "timed_out": Outcome(status="timed_out", error=ERROR),
     "cancelled": Outcome(status="cancelled", error=ERROR),
 }
+
+
+DONE = Progress(usage=Usage(prompt_tokens=3, requests=1))
+ANSWERS: dict[str, dict[str, Any]] = {
+    "approve": {"approve": True},
+    "feedback": {"feedback": "be more brief"},
+}
+
+
+def make_question(seconds: int) -> Asked:
+    place = ("d" * 64, 0)
+    return Asked(kind="review", step="s", agent="A", text="Good?", place=place, seconds=seconds)
 
 
 def pick[T](choices: list[T], number: int) -> T:
@@ -141,6 +157,37 @@ class Play:
     def postpone(self, plan: Plan = SMOOTH, number: int = 0, delay_s: float = 2.5) -> None:
         self._let_leave(lambda attempt: attempt.postpone(1000, delay_s, 1), plan, number)
 
+    def ask(self, plan: Plan = SMOOTH, number: int = 0, seconds: int = 3600) -> None:
+        """The worker's run has come to a question."""
+        self._let_leave(lambda attempt: attempt.wait(7, make_question(seconds), DONE), plan, number)
+
+    def answer(
+        self,
+        plan: Plan = SMOOTH,
+        number: int = 0,
+        said: str = "approve",
+        question: int | None = None,
+    ) -> None:
+        """A person's, to the task's last question or to this one; what comes of it must be true."""
+        if not self.watch.states:
+            return
+        world, given = self.world, Answer.model_validate(ANSWERS[said] | {"question": question})
+        task_id = pick(list(self.watch.states), number)
+
+        def act(actor: Actor) -> None:
+            try:
+                resumed = answer_question(
+                    world.table, world.blobs, world.system, task_id, given, "key", actor.clock
+                )
+            except Conflict:
+                return
+            crew = self.watch.states[task_id]["crew_name"]
+            admit_for(world.table, world.queue, world.scope, crew, actor.clock)
+            if self.in_memory:
+                self.watch.see_answered(task_id, given, resumed)
+
+        self._let("api", act, plan)
+
     def record_call(self, number: int, occurrence: int) -> None:
         task_id = pick(self.attempts, number).state.task_id
         key = self.world.scope.call_key(task_id, "digest", occurrence)
@@ -160,6 +207,8 @@ class Play:
                 world.cancelled.add(task_id)
                 if state.status in TERMINAL:
                     admit_for(world.table, world.queue, world.scope, state.crew_name, actor.clock)
+                    key = OutboxKey(world.scope, task_id, state.epoch, "ended")
+                    world.announcer.tell(Untold(key))
 
         self._let("api", act, plan)
 
@@ -179,9 +228,11 @@ class Play:
         world = self.world
 
         def act(actor: Actor) -> None:
-            upkeep = Upkeep(world.table, world.blobs, world.queue, actor.clock)
-            upkeep.settle_due(list_due(upkeep.table, upkeep.clock()))
+            upkeep = Upkeep(world.table, world.blobs, world.queue, world.announcer, actor.clock)
+            due = list_due(upkeep.table, upkeep.clock())
+            upkeep.settle_due(due)
             upkeep.admit_everywhere()
+            world.announcer.tell_due(due, lambda: 1)
 
         self._let("monitor", act, plan)
 
@@ -209,7 +260,10 @@ class Play:
 
     def _let_leave(self, act: Callable[[Attempt], object], plan: Plan, number: int) -> None:
         def leave(attempt: Attempt) -> None:
+            attempt.untold = None  # Of a trial before, which has been taken back.
             act(attempt)
+            if attempt.untold:
+                self.world.announcer.tell(attempt.untold)
             if not self.in_memory:
                 self._read_states()
             self.watch.see_left(attempt.state)
@@ -251,6 +305,7 @@ class Play:
             *self.world.violations,
             *self.watch.check_messages(),
             *check_everything(self.world.scope, items),
+            *check_told(items, self.world.wire.details),
         ]
         self._broken = self._broken or bool(wrong)
         assert not wrong, "\n".join(wrong)
@@ -271,8 +326,8 @@ class Play:
         holders: list[Any] = [
             *(world.violations, world.cancel_asked, world.cancelled),
             *(world.queue.messages, world.queue.told_at, watch.changed_at, watch.dispatched_by),
-            *(watch.queued_at, watch.states, watch.losses, watch.recorded),
-            *(self.attempts, self._owned),
+            *(watch.queued_at, watch.states, watch.losses, watch.recorded, watch.answers),
+            *(self.attempts, self._owned, world.wire.events),
         ]
         contents = [copy(holder) for holder in holders]
 
@@ -314,9 +369,18 @@ class Play:
                 self._work_off(due)
             self.check()
         assert not self._list_live(), f"never ends: {self._list_live()}"
+        self._tell_all()
         states = self.watch.states
         kept = {each for each in self.world.cancelled if states[each]["status"] != "cancelled"}
         assert not kept, f"not cancelled: {kept}"
+
+    def _tell_all(self) -> None:
+        """What was left in the outbox is told in the monitor's next minutes."""
+        self.world.now += TURN
+        self.monitor()
+        self.check()
+        untold = list_untold(self._read_items())
+        assert not untold, f"never told: {untold}"
 
     def _work_off(self, due: list[Sent]) -> None:
         for sent in due:

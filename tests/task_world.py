@@ -23,11 +23,12 @@ from quarterdeck.observability import logger
 from quarterdeck.systems.records import System
 from quarterdeck.systems.store import SystemStore
 from quarterdeck.table import CONFLICT_ATTEMPTS, Table
-from quarterdeck.tasks import attempt, upkeep
+from quarterdeck.tasks import announcer, attempt, upkeep
 from quarterdeck.tasks.attempt import Attempt
 from quarterdeck.tasks.queue import Queue, TaskMessage, WorkMessage
 from tests import systems
 from tests.faults import Conflict, Crash, FaultyDynamoDB, LostAnswer, Unreachable
+from tests.postbox import Postbox, make_announcer
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -213,6 +214,26 @@ class Bag(Queue[WorkMessage]):
         return [sent for sent in self.messages if sent.due <= self.world.now]
 
 
+class Wire(Postbox):
+    """The bus: an event may be lost on its way, or be sent twice."""
+
+    def __init__(self, world: "World") -> None:
+        super().__init__()
+        self.world = world
+
+    def put(self, detail_type: str, detail: str) -> None:
+        actor = self.world.current
+        if actor:
+            with suppress(Conflict):
+                actor.before_effect()
+        super().put(detail_type, detail)
+        if actor:
+            try:
+                actor.after_effect()
+            except LostAnswer:
+                super().put(detail_type, detail)
+
+
 class World:
     """One system with two crews. `client` is DynamoDB, with an empty table of the state's shape."""
 
@@ -234,6 +255,13 @@ class World:
         self.table = Table(cast("DynamoDBClient", self.faults), table_name)
         self.blobs = BlobStore(cast("S3Client", None), "unused")
         self.queue = Bag(self)
+        self.wire = Wire(self)
+        self.announcer = make_announcer(
+            self.table,
+            self.blobs,
+            lambda: self.current.clock() if self.current else self.now,
+            self.wire,
+        )
         self.patches = ExitStack()
         self._patch()
         self.system = self._deploy()
@@ -251,7 +279,7 @@ class World:
         for level in ("debug", "info", "warning"):
             enter(patch.object(logger, level, lambda *_, **__: None))
         enter(patch.object(logger, "exception", self._note_exception))
-        for module in (attempt, upkeep):
+        for module in (attempt, upkeep, announcer):
             enter(patch.object(module, "count_event", lambda name: None))
 
     def _note_exception(self, text: str, **_: object) -> None:

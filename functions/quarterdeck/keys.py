@@ -20,9 +20,11 @@ QUEUE_PREFIX = "QUEUE#"
 LATER_PREFIX = "LATER#"
 DECISION_PREFIX = "DECISION#"
 EVENT_PREFIX = "EVENT#"
+QUESTION_PREFIX = "QUESTION#"
 CALL_PREFIX = "CALL#"
 STARTED = "#STARTED"
 HOLD_PREFIX = "HOLD#"
+OUTBOX_PREFIX = "OUTBOX#"
 ALERT_PREFIX = "METRIC#"
 HISTORY_PREFIX = "HISTORY#"
 BACKUP_PREFIX = "BACKUP#"
@@ -33,6 +35,8 @@ CHUNK_PREFIX = "CHUNK#"
 CREWS_PREFIX = "CREWS#"
 LAST = "~"
 """After every `sk`."""
+LAST_EVENT = f"{EVENT_PREFIX}{LAST}"
+"""After every `sk` of an event."""
 ERASED_PREFIX = "ERASED#"
 
 
@@ -199,6 +203,9 @@ class Scope(NamedTuple):
     def hold_key(self, task_id: str, hold_id: str) -> Key:
         return Key(f"{self.prefix}#TASK#{task_id}", f"{HOLD_PREFIX}{hold_id}")
 
+    def question_key(self, task_id: str, number: int) -> Key:
+        return Key(f"{self.prefix}#TASK#{task_id}", f"{QUESTION_PREFIX}{number:06}")
+
     def later_key(self, crew: str, not_before: str, task_id: str) -> Key:
         return Key(f"{self.prefix}#CREW#{crew}", f"{LATER_PREFIX}{not_before}#{task_id}")
 
@@ -292,7 +299,8 @@ def find_place(index: Index, item: Mapping[str, str]) -> dict[str, str]:
 def lease_index(owner_id: str, expires: datetime) -> dict[str, str]:
     """The keys in the index `leases` of a task's STATE, or of a DEPLOYMENT or a job that runs.
 
-    They say when the message that nobody took, or the worker that took it, is due.
+    They say when the message that nobody took, or the worker that took it, is due; of a task that
+    waits for a person, when its question expires.
     """
     shard = lease_shard(find_shard(owner_id, LEASE_SHARDS))
     return dict(zip(LEASE_KEYS, (shard, format_time(expires)), strict=True))
@@ -300,6 +308,16 @@ def lease_index(owner_id: str, expires: datetime) -> dict[str, str]:
 
 def lease_shard(number: int) -> str:
     return f"LEASES#{number}"
+
+
+def outbox_index(task_id: str, due: datetime) -> dict[str, str]:
+    """The same of an outbox item. Apart from leases: many may wait as long as the bus is down."""
+    shard = outbox_shard(find_shard(task_id, LEASE_SHARDS))
+    return dict(zip(LEASE_KEYS, (shard, format_time(due)), strict=True))
+
+
+def outbox_shard(number: int) -> str:
+    return f"OUTBOX#{number}"
 
 
 def find_shard(owner_id: str, shards: int) -> int:
@@ -327,7 +345,24 @@ class JobId(NamedTuple):
         return Key(f"SYS#{self.system_id}", f"{self.prefix}{self.job_id}")
 
 
-type LeaseOwner = TaskKey | DeploymentId | JobId
+OutboxKind = Literal["ended", "waiting"]
+
+
+class OutboxKey(NamedTuple):
+    """What is to be told of a task: its end, or that it waits; `epoch`: the task's as of then."""
+
+    scope: Scope
+    task_id: str
+    epoch: int
+    kind: OutboxKind
+
+    @property
+    def key(self) -> Key:
+        pk = f"{self.scope.prefix}#TASK#{self.task_id}"
+        return Key(pk, f"{OUTBOX_PREFIX}{self.epoch}#{self.kind}")
+
+
+type LeaseOwner = TaskKey | DeploymentId | JobId | OutboxKey
 
 
 def parse_lease_owner(pk: str, sk: str) -> LeaseOwner:
@@ -337,7 +372,14 @@ def parse_lease_owner(pk: str, sk: str) -> LeaseOwner:
     for prefix in JOB_PREFIXES:
         if sk.startswith(prefix):
             return JobId(pk.removeprefix("SYS#"), prefix, sk.removeprefix(prefix))
+    if sk.startswith(OUTBOX_PREFIX):
+        return parse_outbox_key(pk, sk)
     return parse_task_key(pk)
+
+
+def parse_outbox_key(pk: str, sk: str) -> OutboxKey:
+    epoch, kind = sk.removeprefix(OUTBOX_PREFIX).split("#")
+    return OutboxKey(*parse_task_key(pk), int(epoch), "waiting" if kind == "waiting" else "ended")
 
 
 def parse_task_key(pk: str) -> TaskKey:
@@ -347,9 +389,14 @@ def parse_task_key(pk: str) -> TaskKey:
     return TaskKey(Scope(system_id, int(generation)), task_id)
 
 
+def name_part(sk: str) -> str:
+    """Which of a task's items it is: `STATE`, or the word before what numbers them."""
+    return sk.partition("#")[0]
+
+
 def is_task_history(sk: str) -> bool:
     """Whether an item of a task is what happened, and not what its calls hold or have answered."""
-    return sk in {"STATE", "SPEC", "END"} or sk.startswith(EVENT_PREFIX)
+    return sk in {"STATE", "SPEC", "END"} or sk.startswith((EVENT_PREFIX, QUESTION_PREFIX))
 
 
 def name_task(pk: str) -> str | None:
@@ -389,6 +436,11 @@ class Call(NamedTuple):
 def parse_call_key(sk: str) -> Call:
     digest, occurrence = sk.removeprefix(CALL_PREFIX).removesuffix(STARTED).split("#")
     return Call(digest, int(occurrence), sk.endswith(STARTED))
+
+
+def parse_event_key(sk: str) -> int:
+    """The number of the first event of `EVENT#<number>`."""
+    return int(sk.removeprefix(EVENT_PREFIX))
 
 
 def parse_crew_version_key(sk: str) -> str:

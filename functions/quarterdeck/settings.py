@@ -64,8 +64,19 @@ class BackupRequestSettings(StateSettings):
     backups_queue_url: str
 
 
+class AnnouncementSettings(StateSettings):
+    """Functions that end tasks, or have them wait: where that is told."""
+
+    event_bus_name: str
+    question_topic_arn: str
+
+
 class ApiSettings(
-    ConfigurationSettings, DeploymentSettings, AdmissionSettings, BackupRequestSettings
+    ConfigurationSettings,
+    DeploymentSettings,
+    AdmissionSettings,
+    BackupRequestSettings,
+    AnnouncementSettings,
 ):
     cursor_secret: str
     """Name of the secret that signs the cursors of lists."""
@@ -76,11 +87,11 @@ class DeployerSettings(ConfigurationSettings, DeploymentSettings, CrewSettings):
     """Of systems whose configuration says none."""
 
 
-class MonitorSettings(DeploymentSettings, AdmissionSettings, BackupRequestSettings):
-    """Where alerts are told: an SNS topic, and an event bus."""
-
+class MonitorSettings(
+    DeploymentSettings, AdmissionSettings, BackupRequestSettings, AnnouncementSettings
+):
     alert_topic_arn: str
-    event_bus_name: str
+    """Where alerts are told, besides the event bus."""
 
 
 class BackupSettings(BackupRequestSettings):
@@ -92,8 +103,8 @@ class BackupSettings(BackupRequestSettings):
     """Of systems whose configuration says none."""
 
 
-class WorkerSettings(CrewSettings, AdmissionSettings):
-    """What it takes to build a crew, and to admit the next task."""
+class WorkerSettings(CrewSettings, AdmissionSettings, AnnouncementSettings):
+    """What it takes to build a crew, to tell how it went, and to admit the next task."""
 
 
 class ToolsSettings(Settings):

@@ -26,6 +26,7 @@ from quarterdeck.observability import logger  # noqa: E402
 from quarterdeck.systems.activity import mark_active  # noqa: E402
 from quarterdeck.tasks.upkeep import Upkeep  # noqa: E402
 from tests.monitor_site import Site, Unread  # noqa: E402
+from tests.postbox import make_announcer  # noqa: E402
 
 MINUTE = timedelta(minutes=1)
 BUSY = {"arrivals": 4, "succeeded": 4, "response_ms": 40_000, "running_ms": 40_000}
@@ -64,7 +65,13 @@ def measure(count: int) -> dict[str, float]:
     active = [site.deploy(f"desk-{number}") for number in range(count)]
     for number in range(count // 10):
         site.deploy(f"idle-{number}")
-    upkeep = Upkeep(site.table, site.systems.blobs, Unread(), lambda: site.now)
+    upkeep = Upkeep(
+        site.table,
+        site.systems.blobs,
+        Unread(),
+        make_announcer(site.table, site.systems.blobs, lambda: site.now),
+        lambda: site.now,
+    )
     meter = Meter(site.table.client)
     began = used = 0.0
     for _ in range(2):

@@ -64,7 +64,13 @@ class Rounds:
         # It imports crewai once: a process that takes a dead one's place begins at once.
         self._context.set_forkserver_preload([work.__module__])
         self._workers = [self._spawn() for _ in range(workers)]
-        self._upkeep = Upkeep(site.open_table(), site.open_blobs(), site.open_queue(), read_clock)
+        self._upkeep = Upkeep(
+            site.open_table(),
+            site.open_blobs(),
+            site.open_queue(),
+            site.open_announcer(),
+            read_clock,
+        )
         self.reaped = 0
         self.exits: Counter[int | None] = Counter()
 

@@ -16,9 +16,12 @@ from typing import Any, NamedTuple
 from infra.local.emulator import Emulator
 from quarterdeck.blobs import BlobStore
 from quarterdeck.keys import QUEUE_PREFIX
+from quarterdeck.names import read_clock
 from quarterdeck.table import Item, Put, Table, Write
+from quarterdeck.tasks.announcer import TaskAnnouncer
 from quarterdeck.tasks.queue import Queue, WorkMessage
 from tests.account import create_table
+from tests.postbox import make_announcer
 
 DUPLICATED = 0.02
 """Of the messages: they are delivered twice."""
@@ -115,6 +118,9 @@ class Site(NamedTuple):
 
     def open_blobs(self) -> BlobStore:
         return BlobStore(self.emulator.open_client("s3"), "quarterdeck")
+
+    def open_announcer(self) -> TaskAnnouncer:
+        return make_announcer(self.open_table(), self.open_blobs(), read_clock)
 
     def open_queue(self) -> CarelessQueue:
         return CarelessQueue(self.emulator.open_client("sqs"), self.queue_url, self.open_witness())

@@ -97,6 +97,7 @@ def work(site: Site) -> NoReturn:
         table=site.open_table(),
         blobs=site.open_blobs(),
         queue=site.open_queue(),
+        announcer=site.open_announcer(),
         read_secret=str,
         make_tools=lambda _: {},
         verbose=False,

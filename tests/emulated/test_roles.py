@@ -77,6 +77,7 @@ CALL_UNRELEASED: Call = (
     {"FunctionName": "ToolsFunctionUnreleased", "Payload": b"{}"},
 )
 PUBLISH: Call = ("sns", "publish", {"TopicArn": "AlertTopicArn", "Message": "x"})
+ASK: Call = ("sns", "publish", {"TopicArn": "QuestionTopicArn", "Message": "x"})
 
 
 def put_event(bus: str) -> Call:
@@ -89,17 +90,17 @@ PUT_EVENT, PUT_ELSEWHERE = put_event("quarterdeck-development"), put_event("defa
 DENIED: dict[str, list[Call]] = {
     "api": [
         *(ADMIN_KEY, MODEL_KEY, TOOL_KEY, SCAN, DROP, RECEIVE, WRITE_ELSEWHERE, INVOKE, CALL_TOOLS),
-        *(PUBLISH, PUT_EVENT, READ_ARCHIVE, WRITE_ARCHIVE, REMOVE_ARCHIVE, MAKE_KEY),
+        *(PUBLISH, PUT_ELSEWHERE, READ_ARCHIVE, WRITE_ARCHIVE, REMOVE_ARCHIVE, MAKE_KEY),
         *(REMOVE_BLOB, LIST_BLOBS),
     ],
     "authorizer": [CURSOR_KEY, MODEL_KEY, PUT, QUERY, SCAN, SEND, READ_BLOB, INVOKE, CALL_TOOLS],
     "deployer": [
         *(ADMIN_KEY, CURSOR_KEY, TOOL_KEY, OTHER_KEY, SCAN, DROP, SEND, WRITE_BLOB, INVOKE),
-        *(CALL_UNRELEASED, PUBLISH, PUT_EVENT, READ_ARCHIVE, MAKE_KEY),
+        *(CALL_UNRELEASED, PUBLISH, ASK, PUT_EVENT, READ_ARCHIVE, MAKE_KEY),
     ],
     "worker": [
         *(ADMIN_KEY, CURSOR_KEY, TOOL_KEY, OTHER_KEY, SCAN, DROP, WRITE_ELSEWHERE, INVOKE),
-        *(CALL_UNRELEASED, PUBLISH, PUT_EVENT, READ_ARCHIVE, MAKE_KEY),
+        *(CALL_UNRELEASED, PUBLISH, PUT_ELSEWHERE, READ_ARCHIVE, MAKE_KEY),
         *(REMOVE_OF_TASK, LIST_OF_TASK),
     ],
     "monitor": [
@@ -108,7 +109,7 @@ DENIED: dict[str, list[Call]] = {
     ],
     "backup": [
         *(ADMIN_KEY, CURSOR_KEY, MODEL_KEY, TOOL_KEY, SCAN, DROP, SEND, WRITE_ELSEWHERE),
-        *(WRITE_BESIDE, INVOKE, CALL_TOOLS, PUBLISH, PUT_EVENT),
+        *(WRITE_BESIDE, INVOKE, CALL_TOOLS, PUBLISH, ASK, PUT_EVENT),
     ],
     "tools": [
         *(ADMIN_KEY, CURSOR_KEY, MODEL_KEY, OTHER_KEY, OTHER_TOOL_KEY, GET, PUT, QUERY, SCAN, DROP),
@@ -117,13 +118,13 @@ DENIED: dict[str, list[Call]] = {
 }
 ALLOWED: dict[str, list[Call]] = {
     "api": [
-        *(CURSOR_KEY, LOOK_UP, GET, PUT, QUERY, WRITE_BLOB, READ_BLOB),
+        *(CURSOR_KEY, LOOK_UP, GET, PUT, QUERY, WRITE_BLOB, READ_BLOB, PUT_EVENT),
         *(REMOVE_OF_TASK, LIST_OF_TASK),
     ],
     "authorizer": [ADMIN_KEY, GET, NOTE_USE],
     "deployer": [MODEL_KEY, GET, PUT, QUERY, CALL_TOOLS],
-    "worker": [MODEL_KEY, GET, PUT, QUERY, WRITE_BLOB, READ_BLOB, CALL_TOOLS],
-    "monitor": [LOOK_UP, GET, PUT, QUERY, PUBLISH, PUT_EVENT],
+    "worker": [MODEL_KEY, GET, PUT, QUERY, WRITE_BLOB, READ_BLOB, CALL_TOOLS, ASK, PUT_EVENT],
+    "monitor": [LOOK_UP, GET, PUT, QUERY, PUBLISH, ASK, PUT_EVENT],
     "backup": [
         *(GET, PUT, QUERY, READ_BLOB, READ_ARCHIVE, WRITE_ARCHIVE, REMOVE_ARCHIVE, MAKE_KEY),
     ],

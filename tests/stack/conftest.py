@@ -44,6 +44,11 @@ class Assembly:
         [properties] = self.find(kind).values()
         return properties
 
+    def find_id(self, kind: str, beginning: str) -> str:
+        """The logical id of the one resource of a type whose logical id begins so."""
+        [found] = [name for name in self.find(kind) if name.startswith(beginning)]
+        return found
+
     def functions(self) -> dict[str, tuple[str, Any]]:
         """{name: (logical id, properties)} of the functions."""
         return {

@@ -19,7 +19,13 @@ pytestmark = pytest.mark.xdist_group("synth")
 OPERATIONS = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
 FUNCTIONS = ("api", "authorizer", "deployer", "worker", "tools", "monitor", "backup")
 QUEUES = ("tasks", "deployments", "backups")
-WHOLE = {"failed-alerts", "api-server-errors", "lost-workers", "unrunnable-crews"}
+WHOLE = {
+    "failed-alerts",
+    "lost-announcements",
+    "api-server-errors",
+    "lost-workers",
+    "unrunnable-crews",
+}
 
 
 def find_alarms(assembly: Assembly) -> dict[str, Any]:
@@ -29,7 +35,7 @@ def find_alarms(assembly: Assembly) -> dict[str, Any]:
 
 
 def test_every_alarm_tells_its_beginning_and_its_end(assembly: Assembly) -> None:
-    [topic] = assembly.find("AWS::SNS::Topic")
+    topic = assembly.find_id("AWS::SNS::Topic", "AlertsTopic")
     for alarm in find_alarms(assembly).values():
         assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": topic}]
         assert alarm["AlarmDescription"]
@@ -45,7 +51,13 @@ def test_queues_functions_and_the_monitor_are_watched(assembly: Assembly) -> Non
         "backup-heartbeat",
         *(f"{queue}-malformed-messages" for queue in ("worker", "deployer", "backup")),
         *(f"{group['DeploymentGroupName']}-release-errors" for group in released),
-        *("failed-alerts", "api-server-errors", "lost-workers", "unrunnable-crews"),
+        *(
+            "failed-alerts",
+            "api-server-errors",
+            "lost-workers",
+            "unrunnable-crews",
+            "lost-announcements",
+        ),
     }
 
 
@@ -127,15 +139,28 @@ def test_the_emulator_knows_every_kind_of_alarm(assembly: Assembly) -> None:
     assert all("Metrics" not in alarm for alarm in find_alarms(assembly).values())
 
 
-def test_the_topic_is_encrypted_and_takes_the_accounts_alarms(assembly: Assembly) -> None:
-    topic = assembly.find_one("AWS::SNS::Topic")
+def test_topics_are_encrypted_and_that_of_alerts_takes_the_accounts_alarms(
+    assembly: Assembly,
+) -> None:
+    alerts = assembly.find_id("AWS::SNS::Topic", "AlertsTopic")
+    topics = assembly.find("AWS::SNS::Topic")
+    topic = topics[alerts]
+    assert {flatten(each["KmsMasterKeyId"]) for each in topics.values()} == {
+        flatten(topic["KmsMasterKeyId"])
+    }
     key = assembly.service[topic["KmsMasterKeyId"]["Fn::GetAtt"][0]]["Properties"]
     assert key["EnableKeyRotation"] is True
     used = [each for each in key["KeyPolicy"]["Statement"] if "Service" in each["Principal"]]
     assert [each["Principal"]["Service"] for each in used] == ["cloudwatch.amazonaws.com"]
     assert set(as_list(used[0]["Action"])) == {"kms:Decrypt", "kms:GenerateDataKey"}
-    statements = assembly.find_one("AWS::SNS::TopicPolicy")["PolicyDocument"]["Statement"]
-    [allowed] = [each for each in statements if each["Effect"] == "Allow"]
+    policies = assembly.find("AWS::SNS::TopicPolicy").values()
+    [(allowed, of)] = [
+        (each, policy["Topics"])
+        for policy in policies
+        for each in policy["PolicyDocument"]["Statement"]
+        if each["Effect"] == "Allow"
+    ]
+    assert of == [{"Ref": alerts}]
     assert allowed["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
     assert allowed["Action"] == "sns:Publish"
     assert set(allowed["Condition"]) == {"ArnLike", "StringEquals"}
@@ -145,12 +170,17 @@ def test_the_topic_is_encrypted_and_takes_the_accounts_alarms(assembly: Assembly
 def test_mail_goes_to_whom_the_environment_names(assembly: Assembly) -> None:
     assert not assembly.find("AWS::SNS::Subscription")
     target = load_target("staging")
-    environment = target.environment.model_copy(update={"alarm_email": "ops@team.example"})
+    addresses = {"alarm_email": "ops@team.example", "question_email": "desk@team.example"}
+    environment = target.environment.model_copy(update=addresses)
     stack = Stack(App(analytics_reporting=False))
     Alerts(stack, "Alerts", target=target.model_copy(update={"environment": environment}))
-    Template.from_stack(stack).has_resource_properties(
-        "AWS::SNS::Subscription", {"Protocol": "email", "Endpoint": "ops@team.example"}
-    )
+    found = Template.from_stack(stack).find_resources("AWS::SNS::Subscription").values()
+    told = {each["Properties"]["TopicArn"]["Ref"][:11]: each["Properties"] for each in found}
+    assert {topic: each["Endpoint"] for topic, each in told.items()} == {
+        "AlertsTopic": "ops@team.example",
+        "AlertsQuest": "desk@team.example",
+    }
+    assert {each["Protocol"] for each in told.values()} == {"email"}
 
 
 def test_the_dashboard_shows_all_alarms_and_functions(production: Assembly) -> None:

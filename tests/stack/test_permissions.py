@@ -47,7 +47,10 @@ MOVE = {"lambda:GetAlias", "lambda:GetProvisionedConcurrencyConfig", "lambda:Upd
 GROUP = "AWS::CodeDeploy::DeploymentGroup"
 
 ALLOWED = {
-    "api": EVERY | STATE | QUERY | PUT | BLOBS | REMOVE | LIST | SEND | SECRET | LOOKUP,
+    "api": {
+        *(EVERY | STATE | QUERY | PUT | BLOBS | REMOVE | LIST | SEND | SECRET | LOOKUP),
+        *ANNOUNCE,
+    },
     "authorizer": EVERY | {"dynamodb:GetItem", "dynamodb:UpdateItem"} | SECRET,
     "deployer": {
         *(EVERY | STATE | QUERY | PUT | {"s3:GetObject"} | SEND | CONSUME),
@@ -55,7 +58,7 @@ ALLOWED = {
     },
     "worker": {
         *(EVERY | STATE | QUERY | PUT | BLOBS | REMOVE | SEND | CONSUME),
-        *(SECRET | BEDROCK | INVOKE),
+        *(SECRET | BEDROCK | INVOKE | ANNOUNCE),
     },
     "monitor": EVERY | STATE | QUERY | PUT | {"s3:GetObject"} | SEND | LOOKUP | ANNOUNCE,
     "backup": EVERY | STATE | QUERY | PUT | BLOBS | ARCHIVES | SEND | CONSUME,
@@ -220,6 +223,19 @@ def test_the_tools_as_released_are_all_that_another_invokes(assembly: Assembly, 
     assert assembly.find_live(allowed["Resource"]) == "tools_runner"
     _, properties = assembly.functions()[name]
     assert properties["Environment"]["Variables"]["TOOLS_FUNCTION"] == allowed["Resource"]
+
+
+def test_who_ends_tasks_tells_it_on_the_bus_and_the_monitor_alone_raises_alerts(
+    assembly: Assembly,
+) -> None:
+    alerts, questions = (
+        assembly.find_id("AWS::SNS::Topic", f"Alerts{name}") for name in ("Topic", "Questions")
+    )
+    [bus] = assembly.find("AWS::Events::EventBus")
+    for name in ("api", "worker", "monitor"):
+        assert find_resources(assembly, name, "events:PutEvents") == {f"<{bus}.Arn>"}
+        topics = {questions, alerts} if name == "monitor" else {questions}
+        assert find_resources(assembly, name, "sns:Publish") == {f"<{topic}>" for topic in topics}
 
 
 def test_a_release_is_checked_by_who_may_call_its_versions_alone(production: Assembly) -> None:

@@ -217,7 +217,9 @@ def test_a_paused_system_takes_and_starts_nothing(services: Services, system_id:
     assert refused.status == 409
     assert refused.json["detail"] == ("system 'desk' is paused: it takes tasks when it is active")
     call("POST", f"/crews/{system_id}/tasks/{held}/cancel")
-    upkeep = Upkeep(services.table, services.blobs, services.task_queue, read_clock)
+    upkeep = Upkeep(
+        services.table, services.blobs, services.task_queue, services.announcer, read_clock
+    )
     assert upkeep.admit_everywhere() == 0
     assert call("GET", f"/crews/{system_id}/tasks/{queued}").json["status"] == "queued"
     again = call("POST", f"/crews/{system_id}/pause")

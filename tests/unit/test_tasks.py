@@ -22,7 +22,8 @@ from quarterdeck.systems.records import System
 from quarterdeck.tasks.admission import admit_tasks
 from quarterdeck.tasks.attempt import Attempt, claim
 from quarterdeck.tasks.ending import CANCELLED, stop_task
-from quarterdeck.tasks.outcome import Outcome, StepEnded, StepResult, StepStarted, Usage
+from quarterdeck.tasks.events import StepEnded, StepStarted
+from quarterdeck.tasks.outcome import Outcome, StepResult, Usage
 from quarterdeck.tasks.queue import TaskMessage, WakeMessage, WorkMessage
 from quarterdeck.tasks.states import TaskState
 from quarterdeck.tasks.submission import TaskRequest, accept_task
@@ -97,6 +98,7 @@ def run(services: Services, monkeypatch: pytest.MonkeyPatch) -> Callable[..., No
             table=services.table,
             blobs=services.blobs,
             queue=services.task_queue,
+            announcer=services.announcer,
             read_secret=lambda name: name,
             make_tools=lambda _: {},
             verbose=False,
@@ -306,7 +308,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def upkeep(services: Services, clock: Clock) -> Upkeep:
-    return Upkeep(services.table, services.blobs, services.task_queue, clock)
+    return Upkeep(services.table, services.blobs, services.task_queue, services.announcer, clock)
 
 
 def test_the_monitor_admits_what_nobody_admitted(

@@ -1,27 +1,16 @@
 """What subscribers are told of an alert: one form, by SNS and on the event bus."""
 
-from typing import TYPE_CHECKING
-
 from pydantic import BaseModel, ConfigDict
 
 from quarterdeck.alerts.names import AlertName
 from quarterdeck.alerts.states import Change
+from quarterdeck.channels import EventBus, Topic
 from quarterdeck.metrics.figures import MetricState
 from quarterdeck.systems.configuration import Threshold
 from quarterdeck.systems.records import System
 
-if TYPE_CHECKING:
-    from mypy_boto3_events import EventBridgeClient
-    from mypy_boto3_sns import SNSClient
-
-SOURCE = "quarterdeck"
 DETAIL_TYPE = "Alert"
-LONGEST_SUBJECT = 99
 FILTERS = ("system_id", "crew", "metric", "state")
-
-
-class NotAnnounced(Exception):
-    """The event bus refused an event."""
 
 
 class Announcement(BaseModel):
@@ -46,9 +35,9 @@ class Announcement(BaseModel):
 
     @property
     def subject(self) -> str:
-        """One line for a mail; SNS takes at most 99 characters."""
+        """One line for a mail."""
         about = " ".join(filter(None, (self.system, self.crew, self.metric)))
-        return f"[{self.environment}] {self.state}: {about}"[:LONGEST_SUBJECT]
+        return f"[{self.environment}] {self.state}: {about}"
 
 
 def announce_change(
@@ -69,40 +58,13 @@ def announce_change(
 class Announcer:
     """Tells of each change by both ways; who calls it again, tells it again with the same id."""
 
-    def __init__(
-        self, sns: "SNSClient", events: "EventBridgeClient", topic_arn: str, bus_name: str
-    ) -> None:
-        self.sns = sns
-        self.events = events
-        self.topic_arn = topic_arn
-        self.bus_name = bus_name
+    def __init__(self, topic: Topic, bus: EventBus) -> None:
+        self.topic = topic
+        self.bus = bus
 
     def send(self, announcement: Announcement) -> None:
-        """NotAnnounced if the bus does not take it, which is no error of the call."""
+        """NotAnnounced if the bus does not take it."""
         text = announcement.model_dump_json(exclude_none=True)
-        self._publish(announcement, text)
-        answer = self.events.put_events(
-            Entries=[
-                {
-                    "Source": SOURCE,
-                    "DetailType": DETAIL_TYPE,
-                    "Detail": text,
-                    "EventBusName": self.bus_name,
-                }
-            ]
-        )
-        if answer["FailedEntryCount"]:
-            raise NotAnnounced(str(answer["Entries"][0].get("ErrorCode")))
-
-    def _publish(self, announcement: Announcement, text: str) -> None:
-        """With what a subscription may filter by."""
         filters = announcement.model_dump(include=set(FILTERS), exclude_none=True)
-        self.sns.publish(
-            TopicArn=self.topic_arn,
-            Subject=announcement.subject,
-            Message=text,
-            MessageAttributes={
-                name: {"DataType": "String", "StringValue": value}
-                for name, value in filters.items()
-            },
-        )
+        self.topic.publish(announcement.subject, text, filters)
+        self.bus.put(DETAIL_TYPE, text)

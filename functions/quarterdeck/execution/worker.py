@@ -22,14 +22,17 @@ from quarterdeck.keys import Scope
 from quarterdeck.memory.backend import TableStorage
 from quarterdeck.memory.stores import MemoryStores
 from quarterdeck.names import parse_time
-from quarterdeck.observability import count_event, logger
+from quarterdeck.observability import Trace, count_event, follow, logger
 from quarterdeck.systems.configuration import Budget, Crew
 from quarterdeck.systems.store import SystemStore
 from quarterdeck.table import Table
+from quarterdeck.tasks.announcer import TaskAnnouncer
 from quarterdeck.tasks.attempt import Attempt, admit_for, claim, fail
 from quarterdeck.tasks.budgets import TaskBudget, read_limits, settle_left
 from quarterdeck.tasks.ending import CANCELLED
-from quarterdeck.tasks.outcome import Diverged, Outcome, TaskError
+from quarterdeck.tasks.events import Diverged
+from quarterdeck.tasks.outcome import Outcome, TaskError
+from quarterdeck.tasks.questions import LONGEST_WAIT, Progress
 from quarterdeck.tasks.queue import Queue, TaskMessage, WakeMessage, WorkMessage
 from quarterdeck.tasks.states import TaskSpec
 from quarterdeck.tasks.store import TaskStore
@@ -52,6 +55,7 @@ class Worker:
     table: Table
     blobs: BlobStore
     queue: Queue[WorkMessage]
+    announcer: TaskAnnouncer
     read_secret: Callable[[str], str]
     make_tools: MakeTools
     verbose: bool
@@ -77,12 +81,18 @@ class Worker:
         attempt = claim(self.table, self.blobs, self.queue, message, self.clock)
         if attempt is None:
             return
-        logger.info("Running", **message.model_dump())
-        with self.workspace.open_for(message.task_id):
-            self._run_under_lease(attempt, left)
+        with follow(Trace(message.task_id, attempt.state.correlation_id)):
+            logger.info("Running", **message.model_dump())
+            with self.workspace.open_for(message.task_id):
+                self._run_under_lease(attempt, left)
+            self._tell(attempt)
         if self.workspace.is_worn_out():
             logger.info("The process has served its time")
             self.end_process()
+
+    def _tell(self, attempt: Attempt) -> None:
+        if attempt.untold:
+            self.announcer.tell(attempt.untold)
 
     def _run_under_lease(self, attempt: Attempt, left: Callable[[], float]) -> None:
         """Whatever goes wrong with the crew is its outcome; only state can raise."""
@@ -119,6 +129,7 @@ class Worker:
             time_left=lease.time_left,
             tally=attempt.tally,
             budget=self._make_budget(attempt, crew.budget),
+            input_timeout=crew.input_timeout or LONGEST_WAIT,
         )
         storage = self._open_storage(attempt, crew)
         outcome = run_crew(
@@ -129,7 +140,7 @@ class Worker:
             timeout=spec.timeout,
             read_secret=self.read_secret,
             verbose=self.verbose,
-            on_event=attempt.record_event,
+            on_event=attempt.log.record,
             journal=journal,
             tools=self.make_tools(crew),
             asked_at=parse_time(spec.asked_at or state.created_at),
@@ -141,7 +152,7 @@ class Worker:
         if unclaimed := journal.unclaimed():
             calls = tuple(sorted({call.name for call in unclaimed}))
             logger.warning("The run has diverged", task_id=state.task_id, calls=calls)
-            attempt.record_event(Diverged(calls=calls))
+            attempt.log.record(Diverged(calls=calls))
         return outcome
 
     def _open_storage(self, attempt: Attempt, crew: Crew) -> TableStorage | None:
@@ -174,6 +185,7 @@ class Worker:
                 settle_left(
                     self.table, attempt.scope, attempt.state.crew_name, attempt.state.task_id
                 )
+                self._tell(attempt)
         except Exception:
             logger.exception("Giving up was not recorded", task_id=attempt.state.task_id)
             settled = True
@@ -191,11 +203,14 @@ def settle(attempt: Attempt, lease: Lease, stop: Stop) -> bool:
             return attempt.hand_on(lease.ran_ms)
         case "retry":
             return attempt.postpone(lease.ran_ms, stop.delay, stop.attempts)
+        case "waiting" if stop.question:
+            progress = Progress(steps=stop.steps, usage=stop.usage, rehearsal=stop.rehearsal)
+            return attempt.wait(lease.ran_ms, stop.question, progress)
         case "cancelled":
             outcome = CANCELLED
         case "timed_out":
             outcome = TIMED_OUT
-        case "failed" | "diverged":
+        case _:
             outcome = Outcome(status="failed", error=stop.error)
     partial = {"steps": stop.steps, "usage": stop.usage, "rehearsal": stop.rehearsal}
     return attempt.end(outcome.model_copy(update=partial), lease.ran_ms)

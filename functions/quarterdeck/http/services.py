@@ -16,6 +16,7 @@ from quarterdeck.settings import ApiSettings, load_settings
 from quarterdeck.systems.health import HealthCheck
 from quarterdeck.systems.store import SystemStore
 from quarterdeck.table import Table
+from quarterdeck.tasks.announcer import TaskAnnouncer, open_announcer
 from quarterdeck.tasks.queue import BackupMessage, LifecycleMessage, Queue, WorkMessage
 from quarterdeck.tasks.store import TaskStore
 from quarterdeck.tooling.manifest import list_tools
@@ -32,6 +33,7 @@ class Services:
     blobs: BlobStore
     systems: SystemStore
     tasks: TaskStore
+    announcer: TaskAnnouncer
     keys: KeyStore
     alerts: AlertStore
     health: HealthCheck
@@ -57,6 +59,7 @@ def load_services() -> Services:
         blobs=blobs,
         systems=systems,
         tasks=TaskStore(table, blobs),
+        announcer=open_announcer(settings, table, blobs),
         keys=KeyStore(table),
         alerts=AlertStore(table),
         health=HealthCheck(

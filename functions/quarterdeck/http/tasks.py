@@ -1,7 +1,6 @@
 """Routes of tasks."""
 
 from collections.abc import Callable
-from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Literal
 
@@ -21,9 +20,11 @@ from quarterdeck.http.pagination import PAGE_SIZE, Cursor, Limit
 from quarterdeck.http.services import Services
 from quarterdeck.http.waiting import Prefer, parse_wait, wait_until
 from quarterdeck.idempotency import Once
+from quarterdeck.keys import OutboxKey
 from quarterdeck.names import Name, read_clock
 from quarterdeck.systems.records import System
 from quarterdeck.systems.store import refuse_while_restoring
+from quarterdeck.tasks.announcements import Untold
 from quarterdeck.tasks.attempt import admit_for
 from quarterdeck.tasks.ending import stop_task
 from quarterdeck.tasks.listing import TaskFilter, TaskSummary, find_page, summarize_task
@@ -154,8 +155,8 @@ def list_tasks(
         list[Status] | None, Query(description="One of these: repeated, or with commas.")
     ] = None,
     crew: Annotated[Name | None, Query(description="Of this crew.")] = None,
-    since: Annotated[datetime | None, Moment, Query(description="Submitted then or later.")] = None,
-    until: Annotated[datetime | None, Moment, Query(description="Submitted before then.")] = None,
+    since: Annotated[Moment | None, Query(description="Submitted then or later.")] = None,
+    until: Annotated[Moment | None, Query(description="Submitted before then.")] = None,
     limit: Limit = PAGE_SIZE,
     cursor: Cursor = None,
 ) -> TaskList:
@@ -206,6 +207,7 @@ def cancel_task(system_id: str, task_id: str) -> Response[TaskView]:
     ended = state.status in TERMINAL
     if ended:
         admit_for(services.table, services.task_queue, system.scope, state.crew_name, read_clock)
+        services.announcer.tell(Untold(OutboxKey(system.scope, task_id, state.epoch, "ended")))
     return Response(
         status_code=HTTPStatus.OK if ended else HTTPStatus.ACCEPTED,
         content_type=APPLICATION_JSON,

@@ -14,15 +14,14 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from quarterdeck.alerts.announcement import (
     DETAIL_TYPE,
-    SOURCE,
     Announcement,
     Announcer,
-    NotAnnounced,
     announce_change,
 )
 from quarterdeck.alerts.conditions import SEVERITIES
 from quarterdeck.alerts.names import AlertName, parse_alert_id
 from quarterdeck.alerts.states import Change
+from quarterdeck.channels import LONGEST_SUBJECT, SOURCE, EventBus, NotAnnounced, Topic
 from quarterdeck.systems.thresholds import DEFAULTS
 from tests.alert_site import SYSTEM
 
@@ -68,8 +67,8 @@ def queue(aws: None) -> tuple[str, str]:
 
 @pytest.fixture
 def announcer(aws: None) -> Announcer:
-    sns, events = boto3.client("sns"), boto3.client("events")
-    return Announcer(sns, events, os.environ["ALERT_TOPIC_ARN"], os.environ["EVENT_BUS_NAME"])
+    topic = Topic(boto3.client("sns"), os.environ["ALERT_TOPIC_ARN"])
+    return Announcer(topic, EventBus(boto3.client("events"), os.environ["EVENT_BUS_NAME"]))
 
 
 def test_the_document_has_the_schema_and_an_example_of_it() -> None:
@@ -98,8 +97,8 @@ def test_a_queue_at_the_topic_gets_it_with_what_it_may_filter_by(
 ) -> None:
     url, arn = queue
     policy = json.dumps({"state": ["critical"], "crew": ["research"]})
-    announcer.sns.subscribe(
-        TopicArn=announcer.topic_arn,
+    announcer.topic.client.subscribe(
+        TopicArn=announcer.topic.arn,
         Protocol="sqs",
         Endpoint=arn,
         Attributes={"FilterPolicy": policy},
@@ -114,10 +113,9 @@ def test_a_queue_at_the_topic_gets_it_with_what_it_may_filter_by(
 def test_a_rule_on_the_bus_gets_it(announcer: Announcer, queue: tuple[str, str]) -> None:
     url, arn = queue
     pattern = json.dumps({"source": [SOURCE], "detail-type": [DETAIL_TYPE]})
-    announcer.events.put_rule(Name="all", EventBusName=announcer.bus_name, EventPattern=pattern)
-    announcer.events.put_targets(
-        Rule="all", EventBusName=announcer.bus_name, Targets=[{"Id": "queue", "Arn": arn}]
-    )
+    bus = announcer.bus
+    bus.client.put_rule(Name="all", EventBusName=bus.name, EventPattern=pattern)
+    bus.client.put_targets(Rule="all", EventBusName=bus.name, Targets=[{"Id": "queue", "Arn": arn}])
     announcer.send(HEALTH)
     [event] = receive(url)
     assert event["detail"] == json.loads(HEALTH.model_dump_json(exclude_none=True))
@@ -129,15 +127,21 @@ def test_what_the_bus_refuses_is_not_announced(announcer: Announcer) -> None:
             entry = {"ErrorCode": "InternalFailure", "ErrorMessage": "try again"}
             return {"FailedEntryCount": 1, "Entries": [entry]}
 
-    announcer.events = Refusing()  # type: ignore[assignment]
+    announcer.bus.client = Refusing()  # type: ignore[assignment]
     with pytest.raises(NotAnnounced, match="InternalFailure"):
         announcer.send(ERRORS)
 
 
-def test_a_subject_is_no_longer_than_sns_takes() -> None:
+def test_a_subject_is_no_longer_than_sns_takes(
+    announcer: Announcer, queue: tuple[str, str]
+) -> None:
+    url, arn = queue
+    announcer.topic.client.subscribe(TopicArn=announcer.topic.arn, Protocol="sqs", Endpoint=arn)
     long = SYSTEM.model_copy(update={"name": "d" * 40})
     name = AlertName("c" * 40, "avg_response_time")
-    assert len(announce_change("production", long, name, CHANGE).subject) < 100
+    announcer.send(announce_change("production", long, name, CHANGE))
+    [message] = receive(url)
+    assert len(message["Subject"]) == LONGEST_SUBJECT
 
 
 @given(

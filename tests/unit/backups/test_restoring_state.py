@@ -18,6 +18,7 @@ from quarterdeck.tasks.upkeep import Upkeep
 from tests import systems
 from tests.api_calls import Answer, call, read_items
 from tests.monitor_site import Site, Unread
+from tests.postbox import make_announcer
 from tests.restore_site import RestoreSite
 
 REQUEST = {"description": "x", "crew_name": "research"}
@@ -120,7 +121,13 @@ class Closed:
     def tend(self) -> int:
         """What the monitor does for tasks."""
         site = self.site
-        upkeep = Upkeep(site.table, site.blobs, self.queue, site.clock)
+        upkeep = Upkeep(
+            site.table,
+            site.blobs,
+            self.queue,
+            make_announcer(site.table, site.blobs, site.clock),
+            site.clock,
+        )
         settled = sum(upkeep.settle_due(list_due(site.table, site.now)).values())
         return settled + upkeep.admit_everywhere()
 

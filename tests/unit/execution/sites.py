@@ -57,6 +57,7 @@ class Site:
             table=services.table,
             blobs=services.blobs,
             queue=services.task_queue,
+            announcer=services.announcer,
             read_secret=lambda name: name,
             make_tools=lambda _: {},
             verbose=False,
