@@ -35,6 +35,8 @@ CHUNK_PREFIX = "CHUNK#"
 CREWS_PREFIX = "CREWS#"
 LAST = "~"
 """After every `sk`."""
+LAST_EVENT = f"{EVENT_PREFIX}{LAST}"
+"""After every `sk` of an event."""
 ERASED_PREFIX = "ERASED#"
 
 
@@ -433,6 +435,11 @@ class Call(NamedTuple):
 def parse_call_key(sk: str) -> Call:
     digest, occurrence = sk.removeprefix(CALL_PREFIX).removesuffix(STARTED).split("#")
     return Call(digest, int(occurrence), sk.endswith(STARTED))
+
+
+def parse_event_key(sk: str) -> int:
+    """The number of the first event of `EVENT#<number>`."""
+    return int(sk.removeprefix(EVENT_PREFIX))
 
 
 def parse_crew_version_key(sk: str) -> str:

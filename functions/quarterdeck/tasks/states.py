@@ -64,6 +64,8 @@ class TaskState(BaseModel):
     calls_at_crash: int = 0
     """Journal entries when the last worker was lost."""
     retry_of: str | None = None
+    correlation_id: str | None = None
+    """Of the request that submitted it, or that retried another."""
 
 
 class TaskSpec(BaseModel):
