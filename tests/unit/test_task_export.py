@@ -16,8 +16,10 @@ from quarterdeck.table import Put
 from quarterdeck.tasks import export
 from quarterdeck.tasks.deletion import delete_task
 from quarterdeck.tasks.ending import store_outcome
+from quarterdeck.tasks.event_log import append_event
+from quarterdeck.tasks.events import StepStarted
 from quarterdeck.tasks.export import TaskExport, export_task
-from quarterdeck.tasks.outcome import Outcome, StepStarted
+from quarterdeck.tasks.outcome import Outcome
 from quarterdeck.tasks.transitions import claim_task, finish_task
 from tests import systems
 from tests.api_calls import call
@@ -44,8 +46,9 @@ def path(services: Services, system: System) -> str:
     journal.record(Place("a", 0), Entry("tool", "search", ANSWER, effect=True))
     journal.record(Place("b", 0), Entry("llm", "openai/x", LONG, usage={"prompt_tokens": 3}))
     journal.mark_started(Place("c", 0), "mail", "code")
-    event = StepStarted(step="one", agent="Researcher").model_dump()
-    table.write(Put(scope.event_key(task_id, 1), {"event": event}))
+    for step in ("one", "two"):
+        event = StepStarted(step=step, agent="Researcher")
+        append_event(table, scope, task_id, event, read_clock())
     table.write(Put(scope.spending_key(task_id), {"spent_tokens": 3}))
     table.write(Put(scope.hold_key(task_id, "h"), {"tokens": 1}))
     running = services.tasks.get_state(scope, task_id)
@@ -63,7 +66,7 @@ def test_an_export_has_all_of_the_task(path: str) -> None:
     assert told["request"]["description"] == LONG
     assert (told["state"]["status"], told["state"]["crew_name"]) == ("succeeded", "research")
     assert (told["outcome"]["output"], told["outcome"]["error"]) == ("Done", None)
-    assert [event["type"] for event in told["events"]] == ["step_started"]
+    assert [event["type"] for event in told["events"]] == ["step_started"] * 2
     assert told["spending"] == {"spent_tokens": 3}
     search, model, mail = told["calls"]
     assert (search["kind"], search["name"], search["answer"]) == ("tool", "search", ANSWER)

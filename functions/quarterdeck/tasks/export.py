@@ -122,7 +122,7 @@ def arrange_parts(items: Sequence[Item], parts: Mapping[str, Json]) -> dict[str,
             case "SPENDING":
                 fields["spending"] = part
             case "EVENT":
-                fields["events"] += content.get("events") or [content["event"]]
+                fields["events"] += json.loads(item.get("events", "[]"))
             case "QUESTION":
                 fields["questions"].append(part)
             case "TRACE":
