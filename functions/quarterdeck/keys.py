@@ -20,10 +20,10 @@ QUEUE_PREFIX = "QUEUE#"
 LATER_PREFIX = "LATER#"
 DECISION_PREFIX = "DECISION#"
 EVENT_PREFIX = "EVENT#"
+QUESTION_PREFIX = "QUESTION#"
 CALL_PREFIX = "CALL#"
 STARTED = "#STARTED"
 HOLD_PREFIX = "HOLD#"
-QUESTION_PREFIX = "QUESTION#"
 OUTBOX_PREFIX = "OUTBOX#"
 ALERT_PREFIX = "METRIC#"
 HISTORY_PREFIX = "HISTORY#"
@@ -299,7 +299,8 @@ def find_place(index: Index, item: Mapping[str, str]) -> dict[str, str]:
 def lease_index(owner_id: str, expires: datetime) -> dict[str, str]:
     """The keys in the index `leases` of a task's STATE, or of a DEPLOYMENT or a job that runs.
 
-    They say when the message that nobody took, or the worker that took it, is due.
+    They say when the message that nobody took, or the worker that took it, is due; of a task that
+    waits for a person, when its question expires.
     """
     shard = lease_shard(find_shard(owner_id, LEASE_SHARDS))
     return dict(zip(LEASE_KEYS, (shard, format_time(expires)), strict=True))
@@ -395,7 +396,7 @@ def name_part(sk: str) -> str:
 
 def is_task_history(sk: str) -> bool:
     """Whether an item of a task is what happened, and not what its calls hold or have answered."""
-    return sk in {"STATE", "SPEC", "END"} or sk.startswith(EVENT_PREFIX)
+    return sk in {"STATE", "SPEC", "END"} or sk.startswith((EVENT_PREFIX, QUESTION_PREFIX))
 
 
 def name_task(pk: str) -> str | None:

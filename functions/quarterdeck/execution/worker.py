@@ -32,6 +32,7 @@ from quarterdeck.tasks.budgets import TaskBudget, read_limits, settle_left
 from quarterdeck.tasks.ending import CANCELLED
 from quarterdeck.tasks.events import Diverged
 from quarterdeck.tasks.outcome import Outcome, TaskError
+from quarterdeck.tasks.questions import LONGEST_WAIT, Progress
 from quarterdeck.tasks.queue import Queue, TaskMessage, WakeMessage, WorkMessage
 from quarterdeck.tasks.states import TaskSpec
 from quarterdeck.tasks.store import TaskStore
@@ -128,6 +129,7 @@ class Worker:
             time_left=lease.time_left,
             tally=attempt.tally,
             budget=self._make_budget(attempt, crew.budget),
+            input_timeout=crew.input_timeout or LONGEST_WAIT,
         )
         storage = self._open_storage(attempt, crew)
         outcome = run_crew(
@@ -201,11 +203,14 @@ def settle(attempt: Attempt, lease: Lease, stop: Stop) -> bool:
             return attempt.hand_on(lease.ran_ms)
         case "retry":
             return attempt.postpone(lease.ran_ms, stop.delay, stop.attempts)
+        case "waiting" if stop.question:
+            progress = Progress(steps=stop.steps, usage=stop.usage, rehearsal=stop.rehearsal)
+            return attempt.wait(lease.ran_ms, stop.question, progress)
         case "cancelled":
             outcome = CANCELLED
         case "timed_out":
             outcome = TIMED_OUT
-        case "failed" | "diverged":
+        case _:
             outcome = Outcome(status="failed", error=stop.error)
     partial = {"steps": stop.steps, "usage": stop.usage, "rehearsal": stop.rehearsal}
     return attempt.end(outcome.model_copy(update=partial), lease.ran_ms)

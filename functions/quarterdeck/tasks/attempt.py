@@ -17,6 +17,14 @@ from quarterdeck.tasks.ending import CANCELLED, describe_end, store_outcome
 from quarterdeck.tasks.event_log import EventLog
 from quarterdeck.tasks.events import Continuation, Retry
 from quarterdeck.tasks.outcome import Outcome, TaskError
+from quarterdeck.tasks.questions import (
+    Asked,
+    Progress,
+    describe_question,
+    keep_journals,
+    open_question,
+    store_question,
+)
 from quarterdeck.tasks.queue import Queue, TaskMessage, WakeMessage, WorkMessage
 from quarterdeck.tasks.states import TaskState
 from quarterdeck.tasks.store import TaskStore
@@ -28,6 +36,7 @@ from quarterdeck.tasks.transitions import (
     finish_task,
     postpone_task,
 )
+from quarterdeck.tasks.waiting import wait_task
 
 MAX_DELAY_S = 900
 
@@ -118,6 +127,32 @@ class Attempt:
         self.log.tell(Retry(attempts=attempts, not_before=format_time(not_before), cause=cause))
         self._admit()
         return True
+
+    def wait(self, ran_ms: int, asked: Asked, progress: Progress) -> bool:
+        """Leaves the task to a person, without its slot; False as `end`."""
+        now, counts = self.clock(), self.tally.read()
+        expires = now + timedelta(seconds=asked.seconds)
+        question = open_question(asked, progress, self.state.question + 1, now, expires)
+        self.log.flush()
+        self._keep_journals(expires)
+        document = store_question(self.blobs, self.scope, self.state, question)
+        try:
+            self.table.write(
+                *wait_task(self.scope, self.state, document, ran_ms, expires, now, counts)
+            )
+        except ConditionFailed:
+            done = CANCELLED.model_copy(update=dict(progress))
+            return self._yield_to_cancel(done, ran_ms)
+        self.untold = Untold(OutboxKey(self.scope, self.state.task_id, self.state.epoch, "waiting"))
+        logger.info("Waiting", task_id=self.state.task_id, question=question.number)
+        self.log.tell(describe_question(question))
+        self._admit()
+        return True
+
+    def _keep_journals(self, until: datetime) -> None:
+        """Before it waits: also of the tasks that it retries, whose calls it reads."""
+        spec = TaskStore(self.table, self.blobs).get_spec(self.scope, self.state.task_id)
+        keep_journals(self.table, self.scope, (self.state.task_id, *spec.retries), until)
 
     def _yield_to_cancel(self, outcome: Outcome, ran_ms: int) -> bool:
         """After a refusal: ends the task as cancelled, if a cancel was the reason."""

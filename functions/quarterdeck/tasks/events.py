@@ -19,6 +19,7 @@ from quarterdeck.tasks.outcome import (
 MOST_NAMES = 50
 
 type Identity = tuple[str, ...]
+Choice = Literal["approve", "feedback"]
 Scalar = Text | int | float | bool | None
 
 
@@ -132,6 +133,7 @@ class Diverged(Event):
 
 
 QuestionKind = Literal["review", "tool_in_doubt"]
+"""Is this answer good; did this call of a tool act."""
 
 
 class Waiting(Event):
@@ -154,7 +156,7 @@ class Resumed(Event):
 
     type: Literal["resumed"] = "resumed"
     question: int
-    answer: Literal["approve", "feedback"]
+    answer: Choice
 
     @property
     def identity(self) -> Identity:

@@ -13,6 +13,8 @@ from quarterdeck.errors import NotFound
 from quarterdeck.keys import INDEX_KEYS, Scope, name_part, parse_call_key
 from quarterdeck.names import format_time, is_id
 from quarterdeck.table import Item, Table
+from quarterdeck.tasks.event_batches import read_batch
+from quarterdeck.tasks.events import dump_event
 from quarterdeck.tasks.store import TaskStore, not_found
 
 type Json = dict[str, Any]
@@ -122,7 +124,7 @@ def arrange_parts(items: Sequence[Item], parts: Mapping[str, Json]) -> dict[str,
             case "SPENDING":
                 fields["spending"] = part
             case "EVENT":
-                fields["events"] += json.loads(item.get("events", "[]"))
+                fields["events"] += map(dump_event, read_batch(item).events)
             case "QUESTION":
                 fields["questions"].append(part)
             case "TRACE":

@@ -14,6 +14,7 @@ from quarterdeck.table import Item, Table
 from quarterdeck.tasks.event_batches import read_batch
 from quarterdeck.tasks.events import TaskEvent
 from quarterdeck.tasks.outcome import Outcome, TaskError, Usage
+from quarterdeck.tasks.questions import QuestionView, view_question
 from quarterdeck.tasks.states import Priority, Status, TaskSpec, TaskState
 
 INLINE_RESULT_BYTES = 256 * 1024
@@ -67,6 +68,8 @@ class TaskView(BaseModel):
     """Workers lost in a row, without a new journal entry between them."""
     events_dropped: int | None = None
     """About how many events the task's log had no room for."""
+    question: QuestionView | None = None
+    """While it waits for a person: what is asked."""
     steps: list[StepView] = []
     result: Result | None = None
     result_url: str | None = None
@@ -119,11 +122,16 @@ class TaskStore:
         if first.sk in items:
             return self._view_ended(scope, state, items[first.sk])
         batches = [read_batch(item) for sk, item in items.items() if sk.startswith(EVENT_PREFIX)]
+        question = None
+        if state.status == "waiting":
+            item = items[scope.question_key(task_id, state.question).sk]
+            question = view_question(self.blobs, item)
         return view_task(
             scope,
             state,
             steps=follow_steps([event for batch in batches for event in batch.events]),
             events_dropped=sum(batch.dropped for batch in batches) or None,
+            question=question,
         )
 
     def _view_ended(self, scope: Scope, state: TaskState, end: Item) -> TaskView:
@@ -151,7 +159,8 @@ def not_found(task_id: str) -> NotFound:
 
 
 def view_task(scope: Scope, state: TaskState, **rest: Any) -> TaskView:
-    fields = state.model_dump(include=set(TaskView.model_fields), exclude_defaults=True)
+    shown = set(TaskView.model_fields) - {"question"}
+    fields = state.model_dump(include=shown, exclude_defaults=True)
     return TaskView(system_id=scope.system_id, **fields, **rest)
 
 
