@@ -70,6 +70,13 @@ def ask_with_room(play: Play) -> None:
     play.ask()
 
 
+def ask_alone(play: Play) -> None:
+    play.scale(1)
+    play.submit()
+    play.deliver()
+    play.ask()
+
+
 def then(start: Start, *more: Start) -> Start:
     def go(play: Play) -> None:
         for each in (start, *more):
@@ -97,7 +104,7 @@ STARTS: dict[str, Start] = {
     ),
     "due again as the last": put_off_last,
     "waiting": then(ask_with_room),
-    "waiting too long": then(ask_with_room, lambda play: play.advance(3601)),
+    "waiting too long": then(ask_alone, lambda play: play.advance(3601)),
     "answered": then(run, lambda play: play.ask(), lambda play: play.answer(number=-1)),
     "waiting again": then(
         ask_with_room,
