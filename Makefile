@@ -4,7 +4,7 @@ ENV ?= development
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install layers demo up down run tool check-crews deploy-crews crew-fields settings-table test prove check format sbom audit synth bootstrap deploy diff comment destroy smoke redrive recover
+.PHONY: help install layers demo up down run tool check-crews deploy-crews crew-fields settings-table event-schemas test prove check format sbom audit synth bootstrap deploy diff comment destroy smoke redrive recover logs
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ crew-fields: install ## writes the tables of docs/configuration.md
 
 settings-table: install ## writes the table of docs/environments.md
 	@PYTHONPATH=functions:. $(PYTHON) -m infra.settings_table
+
+event-schemas: install ## writes docs/events/
+	@PYTHONPATH=functions:. $(PYTHON) -m infra.event_schemas
 
 test: layers ## all tests (ARGS= for pytest, WORKERS=2)
 	@$(PYTHON) -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
@@ -92,6 +95,9 @@ smoke: install ## the sample crew through a deployed service: URL=https://… KE
 
 recover: install ## systems from their archives when the table is lost: ENV=production (FROM=table)
 	@PYTHONPATH=functions:. $(PYTHON) -m infra.recover "$(ENV)" $(FROM)
+
+logs: install ## the lines of one task in the logs of all functions: TASK=id ENV=staging (HOURS=24)
+	@PYTHONPATH=functions:. $(PYTHON) -m infra.logs "$(ENV)" "$(TASK)" "$(or $(HOURS),24)"
 
 redrive: install ## puts dead letters back: ENV=staging QUEUE=tasks (deployments, backups)
 	@$(PYTHON) -m infra.redrive "$(ENV)" "$(or $(QUEUE),tasks)"

@@ -35,6 +35,8 @@ CHUNK_PREFIX = "CHUNK#"
 CREWS_PREFIX = "CREWS#"
 LAST = "~"
 """After every `sk`."""
+LAST_EVENT = f"{EVENT_PREFIX}{LAST}"
+"""After every `sk` of an event."""
 ERASED_PREFIX = "ERASED#"
 
 
@@ -387,6 +389,11 @@ def parse_task_key(pk: str) -> TaskKey:
     return TaskKey(Scope(system_id, int(generation)), task_id)
 
 
+def name_part(sk: str) -> str:
+    """Which of a task's items it is: `STATE`, or the word before what numbers them."""
+    return sk.partition("#")[0]
+
+
 def is_task_history(sk: str) -> bool:
     """Whether an item of a task is what happened, and not what its calls hold or have answered."""
     return sk in {"STATE", "SPEC", "END"} or sk.startswith((EVENT_PREFIX, QUESTION_PREFIX))
@@ -429,6 +436,11 @@ class Call(NamedTuple):
 def parse_call_key(sk: str) -> Call:
     digest, occurrence = sk.removeprefix(CALL_PREFIX).removesuffix(STARTED).split("#")
     return Call(digest, int(occurrence), sk.endswith(STARTED))
+
+
+def parse_event_key(sk: str) -> int:
+    """The number of the first event of `EVENT#<number>`."""
+    return int(sk.removeprefix(EVENT_PREFIX))
 
 
 def parse_crew_version_key(sk: str) -> str:

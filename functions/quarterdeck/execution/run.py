@@ -27,7 +27,8 @@ from quarterdeck.execution.stopping import Stop
 from quarterdeck.names import read_clock
 from quarterdeck.redaction import SecretsInUse
 from quarterdeck.systems.configuration import REHEARSAL, Crew
-from quarterdeck.tasks.outcome import Outcome, RunEvent, StepResult, TaskError
+from quarterdeck.tasks.events import RunEvent
+from quarterdeck.tasks.outcome import Outcome, StepResult, TaskError
 
 LONGEST_MESSAGE = 2000
 

@@ -21,7 +21,8 @@ from quarterdeck.execution.journaled_calls import beside_steps, counted_before
 from quarterdeck.execution.memory_faults import MemoryFaults
 from quarterdeck.execution.prices import count_usage
 from quarterdeck.observability import logger
-from quarterdeck.tasks.outcome import RunEvent, StepEnded, StepResult, StepStarted, Usage
+from quarterdeck.tasks.events import RunEvent, StepEnded, StepStarted
+from quarterdeck.tasks.outcome import StepResult, Usage
 
 FLUSH_SECONDS = 30.0
 

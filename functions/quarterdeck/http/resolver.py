@@ -33,8 +33,9 @@ from quarterdeck.http.access import AccessCheck, require_declarations
 from quarterdeck.http.bodies import read_body
 from quarterdeck.http.problems import render_problem
 from quarterdeck.http.services import Services
+from quarterdeck.http.tracing import HEADER, find_task, name_request, read_correlation_id
 from quarterdeck.identity.principal import unpack_principal
-from quarterdeck.observability import logger
+from quarterdeck.observability import Trace, follow, logger
 
 LONGEST_LOGGED = 1000
 
@@ -124,15 +125,28 @@ def answer_failure(error: Exception) -> Response[str]:
 
 def resolve(event: dict[str, Any], context: LambdaContext, services: Services) -> dict[str, Any]:
     """The answer to one event of an HTTP API (payload 2.0)."""
+    trace = Trace(find_task(event), name_request(event))
     try:
+        trace = trace._replace(correlation_id=read_correlation_id(event))
         event = event | read_body(event)
     except QuarterdeckError as error:
-        problem = refuse(error)
-        return {
+        with follow(trace):
+            problem = refuse(error)
+        answer: dict[str, Any] = {
             "statusCode": problem.status_code,
             "headers": {"Content-Type": problem.content_type},
             "body": problem.body,
         }
+    else:
+        with follow(trace):
+            answer = resolve_route(event, context, services)
+    answer["headers"] = {**answer.get("headers", {}), HEADER: trace.correlation_id}
+    return answer
+
+
+def resolve_route(
+    event: dict[str, Any], context: LambdaContext, services: Services
+) -> dict[str, Any]:
     authorizer = event["requestContext"].get("authorizer", {}).get("lambda")
     app.append_context(
         services=services, principal=unpack_principal(authorizer) if authorizer else None

@@ -102,7 +102,7 @@ class TaskEnded(Announced):
     error: TaskError | None = None
     """Its message is cut at 8,192 characters."""
     result: ToldResult | None = None
-    result_omitted: bool = False
+    result_omitted: bool
     """The result is over 64 KB of JSON: `link` has it."""
 
 
@@ -180,6 +180,7 @@ def describe_task(
         "version": state.version,
         "retry_of": state.retry_of,
         "created_at": state.created_at,
+        "correlation_id": state.correlation_id,
         "link": f"/crews/{key.scope.system_id}/tasks/{key.task_id}",
     }
 

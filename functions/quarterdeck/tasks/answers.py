@@ -18,6 +18,8 @@ from quarterdeck.systems.activity import mark_active
 from quarterdeck.systems.records import System
 from quarterdeck.systems.store import refuse_while_restoring
 from quarterdeck.table import ConditionFailed, Item, Table
+from quarterdeck.tasks.event_log import append_event
+from quarterdeck.tasks.events import Choice, Resumed
 from quarterdeck.tasks.questions import Question, read_question
 from quarterdeck.tasks.states import TaskState
 from quarterdeck.tasks.store import TaskStore
@@ -54,6 +56,10 @@ class Answer(BaseModel):
         if not self.approve and self.feedback is None:
             raise PydanticCustomError("answer", "give approve: true, or feedback")
         return self
+
+    @property
+    def choice(self) -> Choice:
+        return "approve" if self.feedback is None else "feedback"
 
     @property
     def said(self) -> dict[str, Any]:
@@ -101,6 +107,8 @@ def answer_question(
         except ConditionFailed:
             # Answered, cancelled or expired meanwhile: perhaps by this very request.
             continue
+        resumed = Resumed(question=number, answer=answer.choice)
+        append_event(table, scope, task_id, resumed, now)
         return True
     raise Conflict("the task changes too fast to be answered: try again")
 

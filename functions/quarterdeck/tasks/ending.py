@@ -8,6 +8,8 @@ from quarterdeck.blobs import BlobStore
 from quarterdeck.errors import Conflict
 from quarterdeck.keys import Scope
 from quarterdeck.table import ConditionFailed, Table
+from quarterdeck.tasks.event_log import append_event
+from quarterdeck.tasks.events import CancelRequested, Ended, TaskEvent
 from quarterdeck.tasks.outcome import Outcome, TaskError
 from quarterdeck.tasks.questions import read_progress
 from quarterdeck.tasks.states import TERMINAL, TaskState
@@ -26,6 +28,10 @@ def store_outcome(
     """The outcome's document. Each epoch has its own place: one end cannot change another's."""
     key = f"{scope.blob_prefix}/{state.task_id}/end-{state.epoch}.json"
     return blobs.store_document(key, outcome.model_dump_json())
+
+
+def describe_end(outcome: Outcome) -> Ended:
+    return Ended(status=outcome.status, error=outcome.error and outcome.error.type)
 
 
 def end_idle(
@@ -52,10 +58,13 @@ def stop_task(
         try:
             if state.status == "running":
                 table.write(request_cancel(scope, state))
+                event: TaskEvent = CancelRequested()
             else:
                 outcome, document = end_idle(table, blobs, scope, state, CANCELLED)
                 table.write(*cancel_task(scope, state, outcome, document, clock()))
+                event = describe_end(outcome)
         except ConditionFailed:
             continue
+        append_event(table, scope, task_id, event, clock())
         return tasks.get_state(scope, task_id)
     raise Conflict("the task changes too fast to be cancelled: try again")

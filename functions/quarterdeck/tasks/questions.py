@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -11,6 +11,7 @@ from quarterdeck.blobs import BlobStore
 from quarterdeck.keys import CALL_PREFIX, Key, Scope
 from quarterdeck.names import format_time
 from quarterdeck.table import ConditionFailed, Item, Present, Table, Update
+from quarterdeck.tasks.events import QuestionKind, Waiting
 from quarterdeck.tasks.outcome import Label, StepResult, Text, Usage
 from quarterdeck.tasks.states import TaskState
 
@@ -22,9 +23,6 @@ LONGEST_LIFE = timedelta(days=30)
 KEPT_AT_ONCE = 8
 MARGIN = timedelta(days=1)
 """Kept so much longer than it must be: the next question of the same day moves nothing."""
-
-type QuestionKind = Literal["review", "tool_in_doubt"]
-"""Is this answer good; did this call of a tool act."""
 
 
 class Asked(BaseModel):
@@ -93,6 +91,16 @@ def open_question(
         progress=progress,
         asked_at=format_time(now),
         expires_at=format_time(expires),
+    )
+
+
+def describe_question(question: Question) -> Waiting:
+    return Waiting(
+        question=question.number,
+        kind=question.kind,
+        step=question.step,
+        agent=question.agent,
+        expires_at=question.expires_at,
     )
 
 

@@ -71,6 +71,8 @@ class TaskState(BaseModel):
     waited_ms: int = 0
     """For people, over the questions that were answered."""
     retry_of: str | None = None
+    correlation_id: str | None = None
+    """Of the request that submitted it, or that retried another."""
 
 
 class TaskSpec(BaseModel):
