@@ -53,14 +53,14 @@ ALLOWED = {
     },
     "authorizer": EVERY | {"dynamodb:GetItem", "dynamodb:UpdateItem"} | SECRET,
     "deployer": {
-        *(EVERY | STATE | QUERY | PUT | {"s3:GetObject"} | SEND | CONSUME),
+        *(EVERY | STATE | QUERY | PUT | BLOBS | SEND | CONSUME),
         *(SECRET | BEDROCK | INVOKE),
     },
     "worker": {
         *(EVERY | STATE | QUERY | PUT | BLOBS | REMOVE | SEND | CONSUME),
         *(SECRET | BEDROCK | INVOKE | ANNOUNCE),
     },
-    "monitor": EVERY | STATE | QUERY | PUT | {"s3:GetObject"} | SEND | LOOKUP | ANNOUNCE,
+    "monitor": EVERY | STATE | QUERY | PUT | BLOBS | SEND | LOOKUP | ANNOUNCE,
     "backup": EVERY | STATE | QUERY | PUT | BLOBS | ARCHIVES | SEND | CONSUME,
     "tools_runner": LOGS | SECRET,
 }

@@ -35,9 +35,9 @@ STAGES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "wait_task": (("ask", "ask first"), ("running", "handed on")),
     "resume_task": (("approve first", "correct first"), ("waiting", "waiting again")),
-    "expire_task": (("monitor", "monitor ahead"), ("waiting too long", "waiting again")),
+    "expire_task": (("monitor",), ("waiting too long",)),
     "answered": (("approve first", "correct first"), ("answered", "waiting again")),
-    "expire": (("monitor",), ("waiting", "waiting too long")),
+    "expire": (("monitor",), ("waiting too long",)),
 }
 
 # (where, old, new, which of STAGES)
