@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from quarterdeck.tasks.states import OFFSETS
-from tests.task_play import OUTCOMES, Play
+from tests.task_play import ANSWERS, OUTCOMES, Play
 from tests.task_world import CREWS, FAULTS, SMOOTH, Plan
 
 crews = st.sampled_from(("one", "one", *CREWS))
@@ -79,6 +79,30 @@ class TaskLife(RuleBasedStateMachine):
     @rule(plan=plans, number=picks, delay_s=st.sampled_from([0.0, 2.5, 600.0, 1000.0]))
     def postpone(self, plan: Plan, number: int, delay_s: float) -> None:
         self.play.postpone(plan, number, delay_s)
+
+    @precondition(lambda self: self.play.attempts)
+    @rule(plan=plans, number=picks, seconds=st.sampled_from([60, 3600, 2_592_000]))
+    def ask(self, plan: Plan, number: int, seconds: int) -> None:
+        self.play.ask(plan, number, seconds)
+
+    @precondition(
+        lambda self: any(item.get("question") for item in self.play.watch.states.values())
+    )
+    @rule(
+        plan=plans,
+        number=picks,
+        said=st.sampled_from(sorted(ANSWERS)),
+        question=st.sampled_from([None, None, 1, 2]),
+    )
+    def answer(self, plan: Plan, number: int, said: str, question: int | None) -> None:
+        self.play.answer(plan, number, said, question)
+
+    @precondition(lambda self: self.play.world.queue.list_due())
+    @rule(number=picks, said=st.sampled_from(sorted(ANSWERS)))
+    def deliver_ask_and_answer(self, number: int, said: str) -> None:
+        self.play.deliver(number=number, again=False)
+        self.play.ask()
+        self.play.answer(number=number, said=said)
 
     @precondition(lambda self: self.play.attempts)
     @rule(number=picks, occurrence=st.integers(0, 2))

@@ -12,9 +12,11 @@ from quarterdeck.leases import list_due
 from quarterdeck.table import Absent, ConditionFailed, Item, Put, Update
 from quarterdeck.tasks.admission import admit_tasks
 from quarterdeck.tasks.announcements import Untold
+from quarterdeck.tasks.answers import Answer, answer_question
 from quarterdeck.tasks.attempt import Attempt, admit_for, claim
 from quarterdeck.tasks.ending import stop_task
-from quarterdeck.tasks.outcome import Outcome, TaskError
+from quarterdeck.tasks.outcome import Outcome, TaskError, Usage
+from quarterdeck.tasks.questions import Asked, Progress
 from quarterdeck.tasks.queue import TaskMessage, WorkMessage
 from quarterdeck.tasks.states import TERMINAL
 from quarterdeck.tasks.submission import TaskRequest, accept_task, retry_task
@@ -33,6 +35,18 @@ OUTCOMES = {
     "timed_out": Outcome(status="timed_out", error=ERROR),
     "cancelled": Outcome(status="cancelled", error=ERROR),
 }
+
+
+DONE = Progress(usage=Usage(prompt_tokens=3, requests=1))
+ANSWERS: dict[str, dict[str, Any]] = {
+    "approve": {"approve": True},
+    "feedback": {"feedback": "be more brief"},
+}
+
+
+def make_question(seconds: int) -> Asked:
+    place = ("d" * 64, 0)
+    return Asked(kind="review", step="s", agent="A", text="Good?", place=place, seconds=seconds)
 
 
 def pick[T](choices: list[T], number: int) -> T:
@@ -142,6 +156,37 @@ class Play:
 
     def postpone(self, plan: Plan = SMOOTH, number: int = 0, delay_s: float = 2.5) -> None:
         self._let_leave(lambda attempt: attempt.postpone(1000, delay_s, 1), plan, number)
+
+    def ask(self, plan: Plan = SMOOTH, number: int = 0, seconds: int = 3600) -> None:
+        """The worker's run has come to a question."""
+        self._let_leave(lambda attempt: attempt.wait(7, make_question(seconds), DONE), plan, number)
+
+    def answer(
+        self,
+        plan: Plan = SMOOTH,
+        number: int = 0,
+        said: str = "approve",
+        question: int | None = None,
+    ) -> None:
+        """A person's, to the task's last question or to this one; what comes of it must be true."""
+        if not self.watch.states:
+            return
+        world, given = self.world, Answer.model_validate(ANSWERS[said] | {"question": question})
+        task_id = pick(list(self.watch.states), number)
+
+        def act(actor: Actor) -> None:
+            try:
+                resumed = answer_question(
+                    world.table, world.blobs, world.system, task_id, given, "key", actor.clock
+                )
+            except Conflict:
+                return
+            crew = self.watch.states[task_id]["crew_name"]
+            admit_for(world.table, world.queue, world.scope, crew, actor.clock)
+            if self.in_memory:
+                self.watch.see_answered(task_id, given, resumed)
+
+        self._let("api", act, plan)
 
     def record_call(self, number: int, occurrence: int) -> None:
         task_id = pick(self.attempts, number).state.task_id
@@ -281,7 +326,7 @@ class Play:
         holders: list[Any] = [
             *(world.violations, world.cancel_asked, world.cancelled),
             *(world.queue.messages, world.queue.told_at, watch.changed_at, watch.dispatched_by),
-            *(watch.queued_at, watch.states, watch.losses, watch.recorded),
+            *(watch.queued_at, watch.states, watch.losses, watch.recorded, watch.answers),
             *(self.attempts, self._owned, world.wire.events),
         ]
         contents = [copy(holder) for holder in holders]

@@ -63,6 +63,16 @@ def lose_again(play: Play) -> None:
     play.advance(121)
 
 
+def ask(play: Play) -> None:
+    """For an hour: what waits for its message meanwhile is sent again."""
+    play.ask()
+
+
+def redo(play: Play) -> None:
+    """Who was answered runs again."""
+    play.deliver()
+
+
 def then(start: Start, *more: Start) -> Start:
     def go(play: Play) -> None:
         for each in (start, *more):
@@ -89,6 +99,12 @@ STARTS: dict[str, Start] = {
         run, lambda play: play.postpone(), lambda play: play.scale(2), lambda play: play.advance(4)
     ),
     "due again as the last": put_off_last,
+    "waiting": then(run, ask),
+    "waiting too long": then(run, ask, lambda play: play.advance(3601)),
+    "answered": then(run, ask, lambda play: play.answer(number=-1)),
+    "waiting again": then(
+        run, lambda play: play.scale(2), ask, lambda play: play.answer(number=-1), redo, ask
+    ),
     "ended": then(run, lambda play: play.finish(outcome="failed")),
 }
 
@@ -107,6 +123,10 @@ STEPS: dict[str, Step] = {
     "put off first": lambda play, plan: play.postpone(plan, -1, 0.0),
     "cancel": lambda play, plan: play.cancel(plan),
     "cancel first": lambda play, plan: play.cancel(plan, -1),
+    "ask": lambda play, plan: play.ask(plan),
+    "ask first": lambda play, plan: play.ask(plan, -1),
+    "approve first": lambda play, plan: play.answer(plan, -1),
+    "correct first": lambda play, plan: play.answer(plan, -1, "feedback"),
     "retry first": lambda play, plan: play.retry(plan, -1),
     "monitor": lambda play, plan: play.monitor(plan),
     "monitor ahead": lambda play, plan: play.monitor(plan._replace(skew=300)),
@@ -119,6 +139,8 @@ MEANWHILE: dict[str, tuple[str, ...]] = {
     "admit, deliver, put off": ("admit", "deliver", "put off"),
     "deliver, finish": ("deliver first", "finish"),
     "hand on, deliver": ("hand on", "deliver"),
+    "ask, approve": ("ask", "approve first"),
+    "approve, deliver, ask": ("approve first", "deliver", "ask"),
     "put off, cancel": ("put off", "cancel first"),
 }
 

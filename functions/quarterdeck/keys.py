@@ -20,10 +20,10 @@ QUEUE_PREFIX = "QUEUE#"
 LATER_PREFIX = "LATER#"
 DECISION_PREFIX = "DECISION#"
 EVENT_PREFIX = "EVENT#"
+QUESTION_PREFIX = "QUESTION#"
 CALL_PREFIX = "CALL#"
 STARTED = "#STARTED"
 HOLD_PREFIX = "HOLD#"
-QUESTION_PREFIX = "QUESTION#"
 OUTBOX_PREFIX = "OUTBOX#"
 ALERT_PREFIX = "METRIC#"
 HISTORY_PREFIX = "HISTORY#"
@@ -35,6 +35,8 @@ CHUNK_PREFIX = "CHUNK#"
 CREWS_PREFIX = "CREWS#"
 LAST = "~"
 """After every `sk`."""
+LAST_EVENT = f"{EVENT_PREFIX}{LAST}"
+"""After every `sk` of an event."""
 ERASED_PREFIX = "ERASED#"
 
 
@@ -297,7 +299,8 @@ def find_place(index: Index, item: Mapping[str, str]) -> dict[str, str]:
 def lease_index(owner_id: str, expires: datetime) -> dict[str, str]:
     """The keys in the index `leases` of a task's STATE, or of a DEPLOYMENT or a job that runs.
 
-    They say when the message that nobody took, or the worker that took it, is due.
+    They say when the message that nobody took, or the worker that took it, is due; of a task that
+    waits for a person, when its question expires.
     """
     shard = lease_shard(find_shard(owner_id, LEASE_SHARDS))
     return dict(zip(LEASE_KEYS, (shard, format_time(expires)), strict=True))
@@ -386,9 +389,14 @@ def parse_task_key(pk: str) -> TaskKey:
     return TaskKey(Scope(system_id, int(generation)), task_id)
 
 
+def name_part(sk: str) -> str:
+    """Which of a task's items it is: `STATE`, or the word before what numbers them."""
+    return sk.partition("#")[0]
+
+
 def is_task_history(sk: str) -> bool:
     """Whether an item of a task is what happened, and not what its calls hold or have answered."""
-    return sk in {"STATE", "SPEC", "END"} or sk.startswith(EVENT_PREFIX)
+    return sk in {"STATE", "SPEC", "END"} or sk.startswith((EVENT_PREFIX, QUESTION_PREFIX))
 
 
 def name_task(pk: str) -> str | None:
@@ -428,6 +436,11 @@ class Call(NamedTuple):
 def parse_call_key(sk: str) -> Call:
     digest, occurrence = sk.removeprefix(CALL_PREFIX).removesuffix(STARTED).split("#")
     return Call(digest, int(occurrence), sk.endswith(STARTED))
+
+
+def parse_event_key(sk: str) -> int:
+    """The number of the first event of `EVENT#<number>`."""
+    return int(sk.removeprefix(EVENT_PREFIX))
 
 
 def parse_crew_version_key(sk: str) -> str:

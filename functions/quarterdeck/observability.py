@@ -56,7 +56,12 @@ class Record(NamedTuple):
 
 def count_event(
     name: Literal[
-        "MalformedMessage", "StaleMessage", "LostWorker", "FailedAlert", "LostAnnouncement"
+        "MalformedMessage",
+        "StaleMessage",
+        "LostWorker",
+        "FailedAlert",
+        "LostAnnouncement",
+        "UnrunnableCrew",
     ],
 ) -> None:
     """One more of it, by function."""

@@ -16,7 +16,8 @@ from quarterdeck.faults import read_error
 from quarterdeck.process import prepare_process
 from quarterdeck.systems.configuration import Crew, SystemConfiguration
 from quarterdeck.systems.validation import find_unknown_tools
-from quarterdeck.tasks.outcome import MemoryDegraded, Outcome, RunEvent, StepStarted
+from quarterdeck.tasks.events import MemoryDegraded, RunEvent, StepStarted
+from quarterdeck.tasks.outcome import Outcome
 from quarterdeck.tooling.manifest import list_tools
 
 HELP = """\

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 from aws_cdk import App, Stack
@@ -19,6 +19,13 @@ pytestmark = pytest.mark.xdist_group("synth")
 OPERATIONS = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
 FUNCTIONS = ("api", "authorizer", "deployer", "worker", "tools", "monitor", "backup")
 QUEUES = ("tasks", "deployments", "backups")
+WHOLE = {
+    "failed-alerts",
+    "lost-announcements",
+    "api-server-errors",
+    "lost-workers",
+    "unrunnable-crews",
+}
 
 
 def find_alarms(assembly: Assembly) -> dict[str, Any]:
@@ -35,20 +42,28 @@ def test_every_alarm_tells_its_beginning_and_its_end(assembly: Assembly) -> None
 
 
 def test_queues_functions_and_the_monitor_are_watched(assembly: Assembly) -> None:
+    released = assembly.find("AWS::CodeDeploy::DeploymentGroup").values()
     assert set(find_alarms(assembly)) == {
         *(f"{queue}-dead-letters" for queue in QUEUES),
         *(f"{queue}-oldest-message" for queue in QUEUES),
         *(f"{function}-{what}" for function in FUNCTIONS for what in ("errors", "throttles")),
         "monitor-heartbeat",
         "backup-heartbeat",
-        "failed-alerts",
-        "lost-announcements",
+        *(f"{queue}-malformed-messages" for queue in ("worker", "deployer", "backup")),
+        *(f"{group['DeploymentGroupName']}-release-errors" for group in released),
+        *(
+            "failed-alerts",
+            "api-server-errors",
+            "lost-workers",
+            "unrunnable-crews",
+            "lost-announcements",
+        ),
     }
 
 
 def test_every_kind_of_alarm_says_what_to_do(assembly: Assembly) -> None:
     for name in find_alarms(assembly):
-        whole = name in {"failed-alerts", "lost-announcements"} or name.endswith("-heartbeat")
+        whole = name in WHOLE or name.endswith("-heartbeat")
         kind = name if whole else name.partition("-")[2]
         assert f"{kind}`" in OPERATIONS, name
 
@@ -92,10 +107,25 @@ def test_a_schedule_that_starts_nothing_is_an_alarm(
     assert alarm["TreatMissingData"] == "breaching"
 
 
-def test_alerts_that_fail_are_counted_where_the_alarm_looks(assembly: Assembly) -> None:
-    alarm = find_alarms(assembly)["failed-alerts"]
+@pytest.mark.parametrize(
+    ("name", "metric", "function"),
+    [
+        ("failed-alerts", "FailedAlert", "monitor"),
+        ("lost-workers", "LostWorker", "monitor"),
+        ("unrunnable-crews", "UnrunnableCrew", "worker"),
+        ("backup-malformed-messages", "MalformedMessage", "backup"),
+    ],
+)
+def test_what_is_counted_in_logs_is_where_the_alarm_looks(
+    assembly: Assembly, name: str, metric: str, function: str
+) -> None:
+    alarm = find_alarms(assembly)[name]
     assert alarm["Namespace"] == NAMESPACE == observability.NAMESPACE
-    assert alarm["Dimensions"] == [{"Name": "service", "Value": "monitor"}]
+    assert alarm["MetricName"] == metric
+    assert metric in get_args(get_type_hints(observability.count_event)["name"])
+    assert alarm["Dimensions"] == [{"Name": "service", "Value": function}]
+    variables = assembly.functions()[function][1]["Environment"]["Variables"]
+    assert variables["POWERTOOLS_SERVICE_NAME"] == function
 
 
 def test_workers_that_replace_themselves_are_no_alarm(production: Assembly) -> None:
@@ -158,8 +188,9 @@ def test_the_dashboard_shows_all_alarms_and_functions(production: Assembly) -> N
     body = flatten(dashboard["DashboardBody"])
     for logical_id in production.find("AWS::CloudWatch::Alarm"):
         assert f"<{logical_id}.Arn>" in body
-    for logical_id, _ in production.functions().values():
-        assert f"<{logical_id}>" in body
+    for name, (logical_id, _) in production.functions().items():
+        # A check of a release tells CodeDeploy, or does not, which ends the release.
+        assert (f"<{logical_id}>" in body) is (name != "release_check")
     widgets = json.loads(body)["widgets"]
     assert {widget["type"] for widget in widgets} == {"alarm", "metric"}
 

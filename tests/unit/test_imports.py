@@ -27,6 +27,7 @@ NOT_LOADED = {
     "monitor": ("crewai", "numpy", *BACKUP_LAYER),
     "tools_runner": ("crewai", "numpy", *BACKUP_LAYER),
     "backup": ("crewai", "numpy"),
+    "release_check": ("crewai", "numpy", *BACKUP_LAYER),
 }
 """What is in no layer of a function, or too slow to load for nothing."""
 INNERMOST = ("keys", "names", "errors")

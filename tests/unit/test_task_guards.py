@@ -28,7 +28,15 @@ STAGES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "bury_task": (("monitor ahead",), ("running for the third time", "lost for the third time")),
     "reap": (("monitor",), ("lost",)),
     "bury": (("monitor",), ("lost and cancelling", "lost for the third time")),
-    "cancel_task": (("cancel", "cancel first"), ("due again as the last", "handed on")),
+    "cancel_task": (
+        ("cancel", "cancel first"),
+        ("due again as the last", "handed on", "waiting", "waiting again"),
+    ),
+    "wait_task": (("ask", "ask first"), ("running", "handed on")),
+    "resume_task": (("approve first", "correct first"), ("waiting", "waiting again")),
+    "expire_task": (("monitor", "monitor ahead"), ("waiting too long", "waiting again")),
+    "answered": (("approve first", "correct first"), ("answered", "waiting again")),
+    "expire": (("monitor",), ("waiting", "waiting too long")),
 }
 
 # (where, old, new, which of STAGES)
@@ -80,8 +88,28 @@ EDITS = [
     ),
     ("tasks.ending:stop_task", 'if state.status == "running":', "if False:", "cancel_task"),
     ("tasks.transitions:cancel_task", ", bump=True", "", "cancel_task"),
-    ("tasks.transitions:end_task", "if state.status in HOLDS_SLOT", "if True", "cancel_task"),
-    ("tasks.transitions:end_task", '[*LEASE_KEYS, "not_before"]', "[]", "finish_task"),
+    ("tasks.transitions:leave_crew", "if state.status in HOLDS_SLOT", "if True", "cancel_task"),
+    ("tasks.transitions:leave_crew", 'if state.status == "waiting"', "if False", "cancel_task"),
+    ("tasks.transitions:end_task", "[*LEASE_KEYS, *OF_THE_LIVE]", "[]", "finish_task"),
+    ("tasks.waiting:wait_task", "**lease_index(state.task_id, expires),", "", "wait_task"),
+    ("tasks.waiting:wait_task", '{"running": -1, "waiting": 1}', '{"running": -1}', "wait_task"),
+    ("tasks.waiting:wait_task", '"question": number,', "", "wait_task"),
+    ("tasks.waiting:resume_task", "        put_in_queue(scope, state),\n", "", "resume_task"),
+    ("tasks.waiting:resume_task", "        leave_waiting(scope, state),\n", "", "resume_task"),
+    ("tasks.waiting:resume_task", "remove=remove", "remove=()", "resume_task"),
+    (
+        "tasks.answers:answer_question",
+        '(state.status, state.question) != ("waiting", number)',
+        "False",
+        "resume_task",
+    ),
+    (
+        "tasks.answers:compare_answer",
+        'item["answer"] != answer.said',
+        "False",
+        "answered",
+    ),
+    ("tasks.upkeep:Upkeep._settle", 'if state.status == "waiting":', "if False:", "expire"),
     (
         "tasks.transitions:end_task",
         "        tell_end(scope, state, epoch, now),\n",

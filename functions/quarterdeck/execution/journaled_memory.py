@@ -22,7 +22,8 @@ from quarterdeck.execution.memory_faults import (
 )
 from quarterdeck.execution.memory_writes import defer_writes
 from quarterdeck.execution.steps import current_watch
-from quarterdeck.tasks.outcome import MemoryUse, TaskError
+from quarterdeck.tasks.events import MemoryUse
+from quarterdeck.tasks.outcome import TaskError
 
 KINDS: dict[str, tuple[MemoryUse, type[BaseModel] | None]] = {
     "recall": ("recall", MemoryMatch),

@@ -20,7 +20,9 @@ from quarterdeck.tasks.announcements import Untold
 from quarterdeck.tasks.announcer import TaskAnnouncer
 from quarterdeck.tasks.attempt import admit_for
 from quarterdeck.tasks.budgets import settle_left
-from quarterdeck.tasks.ending import CANCELLED, store_outcome
+from quarterdeck.tasks.ending import CANCELLED, describe_end, end_idle, store_outcome
+from quarterdeck.tasks.event_log import append_events
+from quarterdeck.tasks.events import InputExpired, TaskEvent, WorkerLost
 from quarterdeck.tasks.outcome import Outcome, TaskError
 from quarterdeck.tasks.queue import Queue, WorkMessage
 from quarterdeck.tasks.states import TaskState
@@ -32,8 +34,9 @@ from quarterdeck.tasks.transitions import (
     requeue_task,
     resend_task,
 )
+from quarterdeck.tasks.waiting import expire_task
 
-Deed = Literal["resent", "reaped"]
+Deed = Literal["resent", "reaped", "expired"]
 
 
 class Upkeep:
@@ -59,8 +62,9 @@ class Upkeep:
         self.tasks = TaskStore(table, blobs)
 
     def settle_due(self, due: Iterable[LeaseOwner]) -> dict[str, int]:
-        """Sends what nobody claimed again, and takes the tasks of lost workers from them."""
-        deeds = {"resent": 0, "reaped": 0}
+        """Sends what nobody claimed again, takes the tasks of lost workers from them, and ends
+        those whose question nobody has answered in time."""
+        deeds = {"resent": 0, "reaped": 0, "expired": 0}
         for owner in due:
             if not isinstance(owner, TaskKey):
                 continue
@@ -91,9 +95,23 @@ class Upkeep:
             self.table.write(resend_task(scope, state, self.clock()))
             send_task(self.queue, scope, state.task_id, state.epoch)
             return "resent"
+        if state.status == "waiting":
+            self._expire(scope, state)
+            return "expired"
         self._reap(scope, state)
         admit_for(self.table, self.queue, scope, state.crew_name, self.clock)
         return "reaped"
+
+    def _expire(self, scope: Scope, state: TaskState) -> None:
+        logger.info("A question has expired", task_id=state.task_id, question=state.question)
+        outcome = judge_unanswered(state)
+        outcome, document = end_idle(self.table, self.blobs, scope, state, outcome)
+        # Nobody looked at its system while it waited: alerts are to see how it ends.
+        mark_active(self.table, scope.system_id, self.clock())
+        self.table.write(*expire_task(scope, state, outcome, document, self.clock()))
+        expired = InputExpired(question=state.question)
+        self._tell(scope, state, expired, describe_end(outcome))
+        self.announcer.tell(Untold(OutboxKey(scope, state.task_id, state.epoch, "ended")))
 
     def _reap(self, scope: Scope, state: TaskState) -> None:
         """The worker is lost: another is to go on from the journal, unless that is of no use."""
@@ -101,13 +119,19 @@ class Upkeep:
         outcome = judge_lost(state, calls)
         count_event("LostWorker")
         logger.warning("A worker is lost", task_id=state.task_id, crew=state.crew_name)
+        lost = WorkerLost(crashes=count_crashes(state, calls))
         if outcome is None:
             self.table.write(*requeue_task(scope, state, calls, self.clock()))
+            self._tell(scope, state, lost)
             return
         document = store_outcome(self.blobs, scope, state, outcome)
         self.table.write(*bury_task(scope, state, outcome, document, self.clock()))
+        self._tell(scope, state, lost, describe_end(outcome))
         settle_left(self.table, scope, state.crew_name, state.task_id)
         self.announcer.tell(Untold(OutboxKey(scope, state.task_id, state.epoch, "ended")))
+
+    def _tell(self, scope: Scope, state: TaskState, *events: TaskEvent) -> None:
+        append_events(self.table, scope, state.task_id, events, self.clock())
 
     def admit_everywhere(self, left: Callable[[], float] = lambda: math.inf) -> int:
         """Admits for each crew of the marked systems; one that fails keeps no other from it.
@@ -134,8 +158,9 @@ class Upkeep:
                 return 0
             for crew in (*system.crews, *system.retired):
                 live = self.systems.find_live(system, crew)
-                busy = busy or any(live)
-                if live.waiting:
+                # Of who waits for people nobody looks: a question that expires is due by itself.
+                busy = busy or live.running or live.queued
+                if live.queued:
                     tasks = admit_tasks(self.table, self.queue, system.scope, crew, self.clock)
                     admitted += len(tasks)
             if busy:
@@ -145,6 +170,14 @@ class Upkeep:
         except Exception:
             logger.exception("Admission failed", system_id=system_id)
         return admitted
+
+
+def judge_unanswered(state: TaskState) -> Outcome:
+    message = (
+        f"nobody answered question {state.question}, asked at {state.waiting_since}, "
+        f"until {state.lease_expires_at}"
+    )
+    return Outcome(status="failed", error=TaskError(type="input_expired", message=message))
 
 
 def judge_lost(state: TaskState, calls: int) -> Outcome | None:
