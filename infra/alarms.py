@@ -9,6 +9,8 @@ from constructs import Construct
 
 from infra.alerts import Alerts
 from infra.environment import Target
+from infra.http_api import HttpApi
+from infra.runbook import describe_alarm
 from infra.service_function import ServiceFunction
 from infra.work_queue import WorkQueue
 
@@ -16,6 +18,9 @@ NAMESPACE = "Quarterdeck"
 MINUTE, FIVE_MINUTES, HOUR = Duration.minutes(1), Duration.minutes(5), Duration.hours(1)
 FEW = 3
 """In five minutes: fewer are a fault that a retry has mended."""
+CONSUMERS = ("worker", "deployer", "backup")
+ALL_AT_ONCE = ("deployer", "monitor", "backup")
+"""Functions that a release replaces whole: what they do wrong shows while others are shifted."""
 
 
 class Alarms(Construct):
@@ -28,13 +33,14 @@ class Alarms(Construct):
         *,
         target: Target,
         alerts: Alerts,
+        api: HttpApi,
         queues: Mapping[str, WorkQueue],
         functions: Mapping[str, ServiceFunction],
     ) -> None:
         super().__init__(scope, construct_id)
         self._prefix = f"quarterdeck-{target.name}"
         self._action = SnsAction(alerts.topic)
-        self.all: list[Alarm] = []
+        self._alarms: dict[str, Alarm] = {}
         for name, queue in queues.items():
             self._watch_queue(name, queue)
         for name, function in functions.items():
@@ -46,7 +52,33 @@ class Alarms(Construct):
             ("backup", "Backups have not been planned for two hours", HOUR, 2),
         ):
             self._watch_heartbeat(name, functions[name], text, period, periods)
-        self._watch_alerts()
+        self._watch_service(api)
+
+    @property
+    def all(self) -> list[Alarm]:
+        return list(self._alarms.values())
+
+    def watch_release(self, name: str, function: ServiceFunction) -> list[Alarm]:
+        """Those that end the release of a function: on its new version, and on all the rest."""
+        self._add(
+            f"{name}-release-errors",
+            "The version that a release brings fails: the release is rolled back",
+            measure_new_version(function),
+            threshold=1,
+            periods=5,
+            # One is a fault that a retry has mended.
+            breaching=2,
+        )
+        names = (
+            f"{name}-release-errors",
+            "api-server-errors",
+            "lost-workers",
+            "unrunnable-crews",
+            *(f"{each}-malformed-messages" for each in CONSUMERS),
+            # The deployer comes after the tools, which it names.
+            *(f"{each}-errors" for each in ALL_AT_ONCE if (name, each) != ("tools", "deployer")),
+        )
+        return [self._alarms[each] for each in names]
 
     def _watch_queue(self, name: str, queue: WorkQueue) -> None:
         self._add(
@@ -91,13 +123,26 @@ class Alarms(Construct):
             missing=TreatMissingData.BREACHING,
         )
 
-    def _watch_alerts(self) -> None:
-        self._add(
-            "failed-alerts",
-            "Alerts cannot be judged, kept or told",
-            count_metric("FailedAlert"),
-            threshold=FEW,
-        )
+    def _watch_service(self, api: HttpApi) -> None:
+        for name, description, metric in (
+            ("failed-alerts", "Alerts cannot be judged, kept or told", count_metric("FailedAlert")),
+            ("api-server-errors", "Requests fail", api.measure_server_errors(FIVE_MINUTES)),
+            ("lost-workers", "Workers die at their tasks", count_metric("LostWorker")),
+            (
+                "unrunnable-crews",
+                "Crews fail before they begin",
+                count_metric("UnrunnableCrew", "worker"),
+            ),
+            *(
+                (
+                    f"{name}-malformed-messages",
+                    "The function is sent what it does not understand, and drops it",
+                    count_metric("MalformedMessage", name),
+                )
+                for name in CONSUMERS
+            ),
+        ):
+            self._add(name, description, metric, threshold=FEW)
         self._add(
             "lost-announcements",
             "Ends of tasks, or questions, could not be told for a day",
@@ -114,30 +159,49 @@ class Alarms(Construct):
         threshold: float,
         comparison: ComparisonOperator = ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
         periods: int = 1,
+        breaching: int | None = None,
         missing: TreatMissingData = TreatMissingData.NOT_BREACHING,
     ) -> None:
+        """`breaching`: of so many periods; of all, if not given."""
         alarm = Alarm(
             self,
             name.title().replace("-", ""),
             alarm_name=f"{self._prefix}-{name}",
-            alarm_description=description,
+            alarm_description=describe_alarm(name, description),
             metric=metric,
             threshold=threshold,
             comparison_operator=comparison,
             evaluation_periods=periods,
+            datapoints_to_alarm=breaching,
             treat_missing_data=missing,
         )
         alarm.add_alarm_action(self._action)
         alarm.add_ok_action(self._action)
-        self.all.append(alarm)
+        self._alarms[name] = alarm
 
 
-def count_metric(name: str) -> Metric:
-    """What the monitor counts in its log."""
+def count_metric(name: str, function: str = "monitor") -> Metric:
+    """What a function counts in its log."""
     return Metric(
         namespace=NAMESPACE,
         metric_name=name,
-        dimensions_map={"service": "monitor"},
+        dimensions_map={"service": function},
         statistic="Sum",
         period=FIVE_MINUTES,
+    )
+
+
+def measure_new_version(function: ServiceFunction) -> Metric:
+    """Errors of the latest version, while its alias shares its traffic between two."""
+    name = function.function.function_name
+    return Metric(
+        namespace="AWS/Lambda",
+        metric_name="Errors",
+        dimensions_map={
+            "FunctionName": name,
+            "Resource": f"{name}:{function.live.alias_name}",
+            "ExecutedVersion": function.live.version.version,
+        },
+        statistic="Sum",
+        period=MINUTE,
     )

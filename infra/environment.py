@@ -70,6 +70,28 @@ class Domain(BaseModel):
     """Of ACM, for that name, in the region of the stack."""
 
 
+class Canary(BaseModel):
+    """A share of the traffic tries a release for some minutes before the rest follows."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    percent: int = Field(ge=1, le=99)
+    minutes: int = Field(ge=1, le=60)
+
+
+type SubnetId = Annotated[str, StringConstraints(pattern=r"^subnet-[0-9a-f]{8,17}$")]
+type SecurityGroupId = Annotated[str, StringConstraints(pattern=r"^sg-[0-9a-f]{8,17}$")]
+
+
+class Vpc(BaseModel):
+    """A network of the team's own; the numbers are those that Lambda takes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    subnet_ids: tuple[SubnetId, ...] = Field(min_length=1, max_length=16)
+    security_group_ids: tuple[SecurityGroupId, ...] = Field(min_length=1, max_length=5)
+
+
 type Days = Annotated[int, Field(ge=1, le=3650)]
 
 
@@ -128,6 +150,10 @@ class Environment(BaseModel):
     """The API starts from a snapshot of itself, taken when it is deployed."""
     provisioned_concurrency: int = Field(ge=0, le=1000)
     """Instances of the API that are kept ready, at a price by the hour; not with `snap_start`."""
+    canary: Canary | None
+    """The share of traffic that a release gets first, as `percent` and `minutes`; null: all."""
+    vpc: Vpc | None
+    """Where functions run, as `subnet_ids` and `security_group_ids`; null: in Lambda's network."""
     retention: Retention
     """For how many days the table keeps what ends or passes."""
     log_retention_days: Literal[1, 7, 14, 30, 90, 180, 365, 731, 1827, 3653]

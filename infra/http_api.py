@@ -76,8 +76,11 @@ class HttpApi(Construct):
         return [
             self._gateway.metric_count(period=period, label="all"),
             self._gateway.metric_client_error(period=period, label="4xx"),
-            self._gateway.metric_server_error(period=period, label="5xx"),
+            self.measure_server_errors(period).with_(label="5xx"),
         ]
+
+    def measure_server_errors(self, period: Duration) -> Metric:
+        return self._gateway.metric_server_error(period=period)
 
     def measure_latency(self, period: Duration) -> list[Metric]:
         return [
@@ -166,7 +169,8 @@ def _allow_origins(environment: Environment) -> CorsPreflightOptions | None:
             "if-match",
             "if-none-match",
             "prefer",
+            "x-correlation-id",
         ],
-        expose_headers=["etag", "location", "retry-after"],
+        expose_headers=["etag", "location", "retry-after", "x-correlation-id"],
         max_age=Duration.hours(1),
     )

@@ -1,6 +1,7 @@
 """A Lambda function as every function of the service is."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import cast
 
 from aws_cdk import Acknowledgment, Duration, RemovalPolicy, Validations
@@ -18,12 +19,12 @@ from constructs import Construct
 from infra.environment import Target
 from infra.function_code import FunctionCode
 from infra.log_group import RetainedLogGroup
+from infra.network import join_network
 
 
 class ServiceFunction(Construct):
     """Runs `NAME.lambda_handler` under its own role, which can write its own logs, no more.
 
-    Whatever starts it goes through its alias `live`, which each release moves to a new version.
     `module` is the file of the handler if that is not called as the function.
     `settings` are the variables of its settings class besides those that every function has.
     """
@@ -81,12 +82,19 @@ class ServiceFunction(Construct):
                 id="AwsSolutions-L1", reason="crewai supports no Python after 3.13 (`<3.14`)."
             )
         )
-        self.live = Alias(
+        self._provisioned_concurrency = provisioned_concurrency
+        if target.environment.vpc:
+            join_network(self.function, self.role, target.environment.vpc)
+
+    @cached_property
+    def live(self) -> Alias:
+        """What starts it names this, and never the function itself."""
+        return Alias(
             self,
             "Live",
             alias_name="live",
             version=self.function.current_version,
-            provisioned_concurrent_executions=provisioned_concurrency or None,
+            provisioned_concurrent_executions=self._provisioned_concurrency or None,
         )
 
 

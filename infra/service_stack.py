@@ -19,6 +19,8 @@ from infra.generated_secret import GeneratedSecret
 from infra.http_api import HttpApi
 from infra.monitor import Monitor
 from infra.overview import Overview
+from infra.release import SHIFTED, Shift, order_release
+from infra.release_check import ReleaseCheck
 from infra.tools import Tools
 from infra.work_queue import WorkQueue
 from infra.worker import Worker
@@ -120,9 +122,32 @@ class ServiceStack(Stack):
             "monitor": monitor,
             "backup": backup,
         }
+        order_release(functions)
         alarms = Alarms(
-            self, "Alarms", target=target, alerts=alerts, queues=queues, functions=functions
+            self,
+            "Alarms",
+            target=target,
+            alerts=alerts,
+            api=http_api,
+            queues=queues,
+            functions=functions,
         )
+        if canary := target.environment.canary:
+            Shift(
+                self,
+                "Release",
+                target=target,
+                canary=canary,
+                functions=functions,
+                check=ReleaseCheck(
+                    self,
+                    target=target,
+                    code=code,
+                    worker=worker.live.version,
+                    api=api.live.version,
+                ),
+                alarms={name: alarms.watch_release(name, functions[name]) for name in SHIFTED},
+            )
         Overview(
             self,
             "Overview",

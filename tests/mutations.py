@@ -14,7 +14,7 @@ from unittest.mock import patch
 
 from quarterdeck.keys import Scope
 from quarterdeck.table import Condition, Write
-from quarterdeck.tasks import transitions
+from quarterdeck.tasks import transitions, waiting
 from quarterdeck.tasks.outcome import Outcome
 from quarterdeck.tasks.states import QueueEntry, TaskState
 from tests.task_races import Failure, Race, Stage, list_trials
@@ -44,6 +44,7 @@ def make_state(status: str, **rest: Any) -> TaskState:
 
 QUEUED, LATER = make_state("queued"), make_state("queued", not_before="2026-11-23T13:00:00.000Z")
 DISPATCHED, RUNNING = make_state("dispatched"), make_state("running")
+WAITING = make_state("waiting", question=1, waiting_since="2026-11-23T11:00:00.000Z")
 
 # {function: arguments with which it makes all of its conditions}
 SAMPLES: dict[str, list[tuple[Any, ...]]] = {
@@ -60,6 +61,9 @@ SAMPLES: dict[str, list[tuple[Any, ...]]] = {
     "finish_task": [(SCOPE, RUNNING, DONE, {}, NOW)],
     "bury_task": [(SCOPE, RUNNING, DONE, {}, NOW)],
     "cancel_task": [(SCOPE, state, DONE, {}, NOW) for state in (QUEUED, LATER, DISPATCHED)],
+    "wait_task": [(SCOPE, RUNNING, {}, 5, NOW, NOW)],
+    "resume_task": [(SCOPE, WAITING, {}, SCOPE.call_key("t", "d", 0), {}, NOW)],
+    "expire_task": [(SCOPE, WAITING, DONE, {}, NOW)],
 }
 
 
@@ -81,10 +85,15 @@ def list_guards() -> list[Guard]:
     seen: set[Guard] = set()
     for function, samples in SAMPLES.items():
         for arguments in samples:
-            for write in list_writes(getattr(transitions, function)(*arguments)):
+            for write in list_writes(find_transition(function)(*arguments)):
                 for condition in write.conditions:
                     seen.add(find_guard(function, write, condition))
     return sorted(seen, key=str)
+
+
+def find_transition(name: str) -> Callable[..., Any]:
+    found: Callable[..., Any] = getattr(waiting if hasattr(waiting, name) else transitions, name)
+    return found
 
 
 def list_writes(made: Any) -> list[Write]:
@@ -103,7 +112,7 @@ def without(*guards: Guard) -> Iterator[None]:
     with ExitStack() as patches:
         for name in {guard.function for guard in guards}:
             drop = {guard for guard in guards if guard.function == name}
-            original: Callable[..., Any] = getattr(transitions, name)
+            original = find_transition(name)
             for module in list(sys.modules.values()):
                 if getattr(module, name, None) is original and module is not sys.modules[__name__]:
                     patches.enter_context(patch.object(module, name, weaken(original, name, drop)))

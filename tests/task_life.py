@@ -7,7 +7,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from quarterdeck.tasks.states import OFFSETS
 from tests.task_once import BODIES, KEYS
-from tests.task_play import OUTCOMES, Play
+from tests.task_play import ANSWERS, OUTCOMES, Play
 from tests.task_world import CREWS, FAULTS, SMOOTH, Plan
 
 crews = st.sampled_from(("one", "one", *CREWS))
@@ -94,6 +94,30 @@ class TaskLife(RuleBasedStateMachine):
     @rule(plan=plans, number=picks, used=st.sampled_from([0, 60, 200]))
     def settle_call(self, plan: Plan, number: int, used: int) -> None:
         self.play.settle_call(plan, number, used)
+
+    @precondition(lambda self: self.play.attempts)
+    @rule(plan=plans, number=picks, seconds=st.sampled_from([60, 3600, 2_592_000]))
+    def ask(self, plan: Plan, number: int, seconds: int) -> None:
+        self.play.ask(plan, number, seconds)
+
+    @precondition(
+        lambda self: any(item.get("question") for item in self.play.watch.states.values())
+    )
+    @rule(
+        plan=plans,
+        number=picks,
+        said=st.sampled_from(sorted(ANSWERS)),
+        question=st.sampled_from([None, None, 1, 2]),
+    )
+    def answer(self, plan: Plan, number: int, said: str, question: int | None) -> None:
+        self.play.answer(plan, number, said, question)
+
+    @precondition(lambda self: self.play.world.queue.list_due())
+    @rule(number=picks, said=st.sampled_from(sorted(ANSWERS)))
+    def deliver_ask_and_answer(self, number: int, said: str) -> None:
+        self.play.deliver(number=number, again=False)
+        self.play.ask()
+        self.play.answer(number=number, said=said)
 
     @precondition(lambda self: self.play.attempts)
     @rule(number=picks, occurrence=st.integers(0, 2))

@@ -12,15 +12,17 @@ from quarterdeck.leases import list_due
 from quarterdeck.table import Absent, ConditionFailed, Item, Put, Update
 from quarterdeck.tasks.admission import admit_tasks
 from quarterdeck.tasks.announcements import Untold
+from quarterdeck.tasks.answers import Answer, answer_question
 from quarterdeck.tasks.attempt import Attempt, admit_for, claim
 from quarterdeck.tasks.ending import stop_task
-from quarterdeck.tasks.outcome import Outcome, TaskError
+from quarterdeck.tasks.outcome import Outcome, TaskError, Usage
+from quarterdeck.tasks.questions import Asked, Progress
 from quarterdeck.tasks.queue import TaskMessage, WorkMessage
 from quarterdeck.tasks.states import TERMINAL
 from quarterdeck.tasks.submission import TaskRequest, accept_task, retry_task
 from quarterdeck.tasks.upkeep import Upkeep
 from tests.fake_dynamodb import FakeDynamoDB
-from tests.task_once import Answer, check_once, submit_once
+from tests.task_once import Accepted, check_once, submit_once
 from tests.task_watch import Watch, check_everything, check_told, list_untold, read_all
 from tests.task_world import CREWS, SMOOTH, Actor, Plan, Role, Sent, World
 
@@ -34,6 +36,18 @@ OUTCOMES = {
     "timed_out": Outcome(status="timed_out", error=ERROR),
     "cancelled": Outcome(status="cancelled", error=ERROR),
 }
+
+
+DONE = Progress(usage=Usage(prompt_tokens=3, requests=1))
+ANSWERS: dict[str, dict[str, Any]] = {
+    "approve": {"approve": True},
+    "feedback": {"feedback": "be more brief"},
+}
+
+
+def make_question(seconds: int) -> Asked:
+    place = ("d" * 64, 0)
+    return Asked(kind="review", step="s", agent="A", text="Good?", place=place, seconds=seconds)
 
 
 def pick[T](choices: list[T], number: int) -> T:
@@ -55,8 +69,8 @@ class Play:
         if self.in_memory:
             self.client.on_change = self.watch.see_change
         self.attempts: list[Attempt] = []
-        self.answers: list[Answer] = []
         self.spending = self.watch.spending
+        self.accepted: list[Accepted] = []
         self._table_name = table_name
         self._owned: set[tuple[str, int]] = set()
         self._known: dict[int, Any] = {}
@@ -92,7 +106,7 @@ class Play:
         world = self.world
 
         def act(actor: Actor) -> None:
-            self.answers.append(submit_once(world, actor, key, body))
+            self.accepted.append(submit_once(world, actor, key, body))
             admit_for(world.table, world.queue, world.scope, "one", actor.clock)
 
         self._let("api", act, plan)
@@ -165,6 +179,37 @@ class Play:
             attempt, held = pick(self.spending.held, number)
             spending = self.spending
             self._let("worker", lambda actor: spending.settle(attempt, held, used), plan, attempt)
+
+    def ask(self, plan: Plan = SMOOTH, number: int = 0, seconds: int = 3600) -> None:
+        """The worker's run has come to a question."""
+        self._let_leave(lambda attempt: attempt.wait(7, make_question(seconds), DONE), plan, number)
+
+    def answer(
+        self,
+        plan: Plan = SMOOTH,
+        number: int = 0,
+        said: str = "approve",
+        question: int | None = None,
+    ) -> None:
+        """A person's, to the task's last question or to this one; what comes of it must be true."""
+        if not self.watch.states:
+            return
+        world, given = self.world, Answer.model_validate(ANSWERS[said] | {"question": question})
+        task_id = pick(list(self.watch.states), number)
+
+        def act(actor: Actor) -> None:
+            try:
+                resumed = answer_question(
+                    world.table, world.blobs, world.system, task_id, given, "key", actor.clock
+                )
+            except Conflict:
+                return
+            crew = self.watch.states[task_id]["crew_name"]
+            admit_for(world.table, world.queue, world.scope, crew, actor.clock)
+            if self.in_memory:
+                self.watch.see_answered(task_id, given, resumed)
+
+        self._let("api", act, plan)
 
     def record_call(self, number: int, occurrence: int) -> None:
         task_id = pick(self.attempts, number).state.task_id
@@ -284,8 +329,8 @@ class Play:
             *self.world.violations,
             *self.watch.check_messages(),
             *check_everything(self.world.scope, items),
-            *check_once(items, self.answers),
             *self.spending.check(items),
+            *check_once(items, self.accepted),
             *check_told(items, self.world.wire.details),
         ]
         self._broken = self._broken or bool(wrong)
@@ -307,10 +352,10 @@ class Play:
         holders: list[Any] = [
             *(world.violations, world.cancel_asked, world.cancelled),
             *(world.queue.messages, world.queue.told_at, watch.changed_at, watch.dispatched_by),
-            *(watch.queued_at, watch.states, watch.losses, watch.recorded),
-            *(self.attempts, self.answers, self._owned, world.wire.events),
             *(self.spending.held, self.spending.through),
             *(self.spending.own, self.spending.ended_by),
+            *(watch.queued_at, watch.states, watch.losses, watch.recorded, watch.answers),
+            *(self.attempts, self.accepted, self._owned, world.wire.events),
         ]
         contents = [copy(holder) for holder in holders]
 

@@ -67,6 +67,20 @@ def lose_again(play: Play) -> None:
     play.advance(121)
 
 
+def ask_with_room(play: Play) -> None:
+    """For an hour; and there is a slot for whoever is answered."""
+    run(play)
+    play.scale(4)
+    play.ask()
+
+
+def ask_alone(play: Play) -> None:
+    play.scale(1)
+    play.submit()
+    play.deliver()
+    play.ask()
+
+
 def then(start: Start, *more: Start) -> Start:
     def go(play: Play) -> None:
         for each in (start, *more):
@@ -93,6 +107,15 @@ STARTS: dict[str, Start] = {
         run, lambda play: play.postpone(), lambda play: play.scale(2), lambda play: play.advance(4)
     ),
     "due again as the last": put_off_last,
+    "waiting": then(ask_with_room),
+    "waiting too long": then(ask_alone, lambda play: play.advance(3601)),
+    "answered": then(run, lambda play: play.ask(), lambda play: play.answer(number=-1)),
+    "waiting again": then(
+        ask_with_room,
+        lambda play: play.answer(number=-1),
+        lambda play: play.deliver(),
+        lambda play: play.ask(),
+    ),
     "ended": then(run, lambda play: play.finish(outcome="failed")),
 }
 
@@ -113,6 +136,10 @@ STEPS: dict[str, Step] = {
     "put off first": lambda play, plan: play.postpone(plan, -1, 0.0),
     "cancel": lambda play, plan: play.cancel(plan),
     "cancel first": lambda play, plan: play.cancel(plan, -1),
+    "ask": lambda play, plan: play.ask(plan),
+    "ask first": lambda play, plan: play.ask(plan, -1),
+    "approve first": lambda play, plan: play.answer(plan, -1),
+    "correct first": lambda play, plan: play.answer(plan, -1, "feedback"),
     "retry first": lambda play, plan: play.retry(plan, -1),
     "monitor": lambda play, plan: play.monitor(plan),
     "monitor ahead": lambda play, plan: play.monitor(plan._replace(skew=300)),
@@ -125,6 +152,8 @@ MEANWHILE: dict[str, tuple[str, ...]] = {
     "admit, deliver, put off": ("admit", "deliver", "put off"),
     "deliver, finish": ("deliver first", "finish"),
     "hand on, deliver": ("hand on", "deliver"),
+    "ask, approve": ("ask", "approve first"),
+    "approve, deliver, ask": ("approve first", "deliver", "ask"),
     "put off, cancel": ("put off", "cancel first"),
 }
 

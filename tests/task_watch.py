@@ -8,11 +8,13 @@ from typing import Any
 from quarterdeck.keys import Scope, find_shard, parse_task_key
 from quarterdeck.names import format_time, parse_time
 from quarterdeck.table import Item, unmarshal_item
+from quarterdeck.tasks.answers import Answer
 from quarterdeck.tasks.states import HOLDS_SLOT, TERMINAL, TaskState
 from tests.dynamodb_rules import Record
 from tests.task_spending import Spending
 from tests.task_world import Actor, World
 
+ANSWERED = {"answer", "answered_at", "answered_by"}
 HALF_AN_HOUR = timedelta(minutes=30)
 LIVE = {"queued", "dispatched", "running"}
 # (from, to): by how much the epoch grows
@@ -20,12 +22,16 @@ CHANGES = {
     ("queued", "queued"): 0,
     ("queued", "dispatched"): 0,
     ("queued", "cancelled"): 1,
+    ("waiting", "queued"): 0,
+    ("waiting", "failed"): 0,
+    ("waiting", "cancelled"): 1,
     ("dispatched", "dispatched"): 0,
     ("dispatched", "running"): 1,
     ("dispatched", "cancelled"): 1,
     ("running", "running"): 0,
     ("running", "dispatched"): 0,
     ("running", "queued"): 0,
+    ("running", "waiting"): 0,
     ("running", "succeeded"): 0,
     ("running", "failed"): 0,
     ("running", "timed_out"): 0,
@@ -47,6 +53,8 @@ class Watch:
         self.losses: Counter[str] = Counter()
         self.recorded: set[str] = set()
         self.spending = Spending(world)
+        self.answers: dict[tuple[str, str], Item] = {}
+        """By the question's key: what a person has said."""
 
     @property
     def violations(self) -> list[str]:
@@ -70,6 +78,8 @@ class Watch:
             self.recorded.add(parse_task_key(pk)[1])
         elif sk.startswith("HOLD#") and new and old is None:
             self.spending.see_hold(new, self.states[parse_task_key(pk)[1]])
+        elif sk.startswith("QUESTION#"):
+            self._see_question(old, new)
         elif sk.startswith("QUEUE#"):
             self.queued_at.pop((pk, sk), None)
             if new:
@@ -81,6 +91,25 @@ class Watch:
         self.expect(new is not None and new["running"] >= 0, "running is no count", new)
         if old and new and new["running"] > old["running"]:
             self.expect(new["running"] <= new["capacity"], "more run than may", new)
+
+    def _see_question(self, old: Item | None, new: Item | None) -> None:
+        """Put by a worker, answered once by the api, and never changed besides."""
+        if new is None or (old is None and "answer" in new):
+            self.violations.append(f"a question went, or came with an answer: {old} -> {new}")
+        elif old is not None:
+            asked = {name: new[name] for name in new.keys() - ANSWERED}
+            self.expect(asked == old, "an answered question changed", old, new)
+            self.expect(new.keys() >= ANSWERED, "half an answer", new)
+            by_api = self.world.current is None or self.world.current.role == "api"
+            self.expect(by_api, "answered by no person", new)
+            self.answers[new["pk"], new["sk"]] = new["answer"]
+
+    def see_answered(self, task_id: str, given: Answer, resumed: bool) -> None:
+        """An answer was accepted, or called the same as one before: so it is kept."""
+        said = [said for (pk, _), said in self.answers.items() if pk.endswith(f"#{task_id}")]
+        number = given.question
+        kept = said[number - 1 : number] if number else said
+        self.expect(given.said in kept, "accepted, and not kept", task_id, given, kept, resumed)
 
     def _see_later_taken(self, entry: Item) -> None:
         actor = self.world.current
@@ -110,7 +139,9 @@ class Watch:
             self._see_running_changed(actor, old, new)
         if new["status"] == "dispatched":
             self.dispatched_by[new["task_id"]] = actor, self.world.tick
-        if actor.role == "monitor" and old["status"] in HOLDS_SLOT:
+        if old["status"] == "waiting":
+            self._see_waiting_changed(actor, old, new)
+        if actor.role == "monitor" and old["status"] in {*HOLDS_SLOT, "waiting"}:
             seen = self.changed_at.get(old["task_id"], 0) <= actor.state_read
             self.expect(seen, "settled another turn than was read", old, new)
         if (old["status"], new["status"]) == ("dispatched", "dispatched"):
@@ -143,6 +174,12 @@ class Watch:
                 lost = old["lease_expires_at"] < format_time(actor.clock())
                 self.expect(lost, "taken from a worker that lives", old, new)
                 self._see_loss(old["task_id"], new)
+
+    def _see_waiting_changed(self, actor: Actor, old: Item, new: Item) -> None:
+        self.expect(actor.role in {"api", "monitor"}, "a worker changed what waits", old, new)
+        if new["status"] == "failed":
+            due = old["lease_expires_at"] < format_time(actor.clock())
+            self.expect(actor.role == "monitor" and due, "expired before its time", old, new)
 
     def see_left(self, claimed: TaskState) -> None:
         """The worker of this claim is through with its task."""
@@ -187,6 +224,7 @@ def check_everything(scope: Scope, items: Iterable[Item]) -> Iterator[str]:
         by_sk[item["sk"].split("#")[0]].append(item)
     states = {item["task_id"]: item for item in by_sk["STATE"]}
     yield from check_slots(by_sk["CREW"], states.values())
+    yield from check_questions(scope, by_sk["QUESTION"], states)
     yield from check_queues(scope, [*by_sk["QUEUE"], *by_sk["LATER"]], states)
     yield from check_ends(states, {parse_task_key(item["pk"])[1] for item in by_sk["END"]})
     yield from check_parts(scope, states, items)
@@ -195,17 +233,28 @@ def check_everything(scope: Scope, items: Iterable[Item]) -> Iterator[str]:
         yield from check_state(state)
 
 
-def list_untold(items: Iterable[Item]) -> set[str]:
-    """The tasks whose ends are in the outbox."""
-    return {parse_task_key(i["pk"])[1] for i in items if i["sk"].startswith("OUTBOX#")}
+def list_untold(items: Iterable[Item], kind: str = "ended") -> set[str]:
+    """The tasks whose ends, or whose questions, are in the outbox."""
+    outbox = [i for i in items if i["sk"].startswith("OUTBOX#") and i["sk"].endswith(f"#{kind}")]
+    return {parse_task_key(item["pk"])[1] for item in outbox}
 
 
 def check_told(items: Iterable[Item], told: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """An end is told, or in the outbox; as it is, and with one id however often."""
+    """Ends and open questions are told, or in the outbox; as they are, in the same words."""
     items = list(items)
     untold, by_task = list_untold(items), defaultdict(list)
+    waits, asking = defaultdict(list), list_untold(items, "waiting")
     for detail in told:
-        by_task[detail["task_id"]].append(detail)
+        if detail["status"] == "waiting":
+            waits[detail["task_id"], detail["question"]["number"]].append(detail)
+        else:
+            by_task[detail["task_id"]].append(detail)
+    if any(detail != details[0] for details in waits.values() for detail in details):
+        yield f"a question is told in different words: {waits}"
+    for state in (item for item in items if item["sk"] == "STATE" and item["status"] == "waiting"):
+        known = (state["task_id"], state["question"]) in waits
+        if not known and state["task_id"] not in asking:
+            yield f"a question that nobody will tell: {state}"
     for state in (item for item in items if item["sk"] == "STATE"):
         task_id, details = state["task_id"], by_task[state["task_id"]]
         if state["status"] not in TERMINAL:
@@ -224,10 +273,32 @@ def check_told(items: Iterable[Item], told: Iterable[Mapping[str, Any]]) -> Iter
 
 def check_slots(crews: Iterable[Item], states: Iterable[Item]) -> Iterator[str]:
     held = Counter(state["crew_name"] for state in states if state["status"] in HOLDS_SLOT)
+    waits = Counter(state["crew_name"] for state in states if state["status"] == "waiting")
     for crew in crews:
         name = crew["pk"].rsplit("#", 1)[1]
         if crew["running"] != held[name]:
             yield f"{name}: {crew['running']} run, {held[name]} hold a slot"
+        if crew.get("waiting", 0) != waits[name]:
+            yield f"{name}: {crew.get('waiting', 0)} are counted, {waits[name]} wait"
+
+
+def check_questions(
+    scope: Scope, questions: Iterable[Item], states: Mapping[str, Item]
+) -> Iterator[str]:
+    """Each is kept; all but the last were answered, and so was the last of one that goes on."""
+    kept = {(item["pk"], item["sk"]): item for item in questions}
+    for task_id, state in states.items():
+        numbers = range(1, state.get("question", 0) + 1)
+        found = [kept.pop(scope.question_key(task_id, number), None) for number in numbers]
+        answered = [item is not None and "answer" in item for item in found]
+        if not all(found) or not all(answered[:-1]):
+            yield f"a question is not kept, or was passed over: {state} {found}"
+        if answered and state["status"] == "waiting" and answered[-1]:
+            yield f"waits for an answer that it has: {state}"
+        if answered and state["status"] in LIVE and not answered[-1]:
+            yield f"goes on without an answer: {state}"
+    if kept:
+        yield f"questions of nobody: {list(kept)}"
 
 
 def check_queues(
@@ -257,7 +328,9 @@ def check_ends(states: Mapping[str, Item], ended: set[str]) -> Iterator[str]:
 
 def check_state(item: Item) -> Iterator[str]:
     state = TaskState.model_validate(item)
-    holds_slot = state.status in HOLDS_SLOT
+    holds_slot = state.status in {*HOLDS_SLOT, "waiting"}
+    if (state.waiting_since is not None) != (state.status == "waiting"):
+        yield f"waits and not: {item}"
     if ("lease_shard" in item, "lease_expires_at" in item) != (holds_slot, holds_slot):
         yield f"a lease that nobody holds, or none that somebody does: {item}"
     if holds_slot and item["lease_shard"] != f"LEASES#{find_shard(state.task_id, 4)}":

@@ -20,10 +20,11 @@ QUEUE_PREFIX = "QUEUE#"
 LATER_PREFIX = "LATER#"
 DECISION_PREFIX = "DECISION#"
 EVENT_PREFIX = "EVENT#"
+TRACE_PREFIX = "TRACE#"
+QUESTION_PREFIX = "QUESTION#"
 CALL_PREFIX = "CALL#"
 STARTED = "#STARTED"
 HOLD_PREFIX = "HOLD#"
-QUESTION_PREFIX = "QUESTION#"
 OUTBOX_PREFIX = "OUTBOX#"
 ALERT_PREFIX = "METRIC#"
 HISTORY_PREFIX = "HISTORY#"
@@ -35,6 +36,9 @@ CHUNK_PREFIX = "CHUNK#"
 CREWS_PREFIX = "CREWS#"
 LAST = "~"
 """After every `sk`."""
+LAST_EVENT = f"{EVENT_PREFIX}{LAST}"
+"""After every `sk` of an event."""
+LAST_TRACE = f"{TRACE_PREFIX}{LAST}"
 ERASED_PREFIX = "ERASED#"
 
 
@@ -213,6 +217,9 @@ class Scope(NamedTuple):
     def event_key(self, task_id: str, number: int) -> Key:
         return Key(f"{self.prefix}#TASK#{task_id}", f"{EVENT_PREFIX}{number:06}")
 
+    def trace_key(self, task_id: str, number: int) -> Key:
+        return Key(f"{self.prefix}#TASK#{task_id}", f"{TRACE_PREFIX}{number:06}")
+
     def call_key(self, task_id: str, digest: str, occurrence: int) -> Key:
         return Key(f"{self.prefix}#TASK#{task_id}", f"{CALL_PREFIX}{digest}#{occurrence}")
 
@@ -297,7 +304,8 @@ def find_place(index: Index, item: Mapping[str, str]) -> dict[str, str]:
 def lease_index(owner_id: str, expires: datetime) -> dict[str, str]:
     """The keys in the index `leases` of a task's STATE, or of a DEPLOYMENT or a job that runs.
 
-    They say when the message that nobody took, or the worker that took it, is due.
+    They say when the message that nobody took, or the worker that took it, is due; of a task that
+    waits for a person, when its question expires.
     """
     shard = lease_shard(find_shard(owner_id, LEASE_SHARDS))
     return dict(zip(LEASE_KEYS, (shard, format_time(expires)), strict=True))
@@ -386,9 +394,14 @@ def parse_task_key(pk: str) -> TaskKey:
     return TaskKey(Scope(system_id, int(generation)), task_id)
 
 
+def name_part(sk: str) -> str:
+    """Which of a task's items it is: `STATE`, or the word before what numbers them."""
+    return sk.partition("#")[0]
+
+
 def is_task_history(sk: str) -> bool:
     """Whether an item of a task is what happened, and not what its calls hold or have answered."""
-    return sk in {"STATE", "SPEC", "END"} or sk.startswith(EVENT_PREFIX)
+    return sk in {"STATE", "SPEC", "END"} or sk.startswith((EVENT_PREFIX, QUESTION_PREFIX))
 
 
 def name_task(pk: str) -> str | None:
@@ -428,6 +441,16 @@ class Call(NamedTuple):
 def parse_call_key(sk: str) -> Call:
     digest, occurrence = sk.removeprefix(CALL_PREFIX).removesuffix(STARTED).split("#")
     return Call(digest, int(occurrence), sk.endswith(STARTED))
+
+
+def parse_event_key(sk: str) -> int:
+    """The number of the first event of `EVENT#<number>`."""
+    return int(sk.removeprefix(EVENT_PREFIX))
+
+
+def parse_trace_key(sk: str) -> int:
+    """The number of `TRACE#<number>`."""
+    return int(sk.removeprefix(TRACE_PREFIX))
 
 
 def parse_crew_version_key(sk: str) -> str:

@@ -1,6 +1,8 @@
 """The one logger, and metrics for CloudWatch, as lines of the log in its embedded metric format."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import datetime
 from typing import Literal, NamedTuple
 
@@ -10,6 +12,30 @@ NAMESPACE = "Quarterdeck"
 
 logger = Logger(utc=True)
 """JSON lines; service by POWERTOOLS_SERVICE_NAME, level by LOG_LEVEL."""
+
+
+class Trace(NamedTuple):
+    """What a line of the log is about: a task, and the request that it goes back to."""
+
+    task_id: str | None = None
+    correlation_id: str | None = None
+
+
+UNTRACED = Trace()
+current_trace: ContextVar[Trace] = ContextVar("quarterdeck_trace", default=UNTRACED)
+
+
+@contextmanager
+def follow(trace: Trace) -> Iterator[None]:
+    """While open, every line of the log says it, whichever thread writes it."""
+    keys = {name: value for name, value in trace._asdict().items() if value}
+    token = current_trace.set(trace)
+    logger.append_keys(**keys)
+    try:
+        yield
+    finally:
+        logger.remove_keys(list(keys))
+        current_trace.reset(token)
 
 
 class Measure(NamedTuple):
@@ -30,7 +56,12 @@ class Record(NamedTuple):
 
 def count_event(
     name: Literal[
-        "MalformedMessage", "StaleMessage", "LostWorker", "FailedAlert", "LostAnnouncement"
+        "MalformedMessage",
+        "StaleMessage",
+        "LostWorker",
+        "FailedAlert",
+        "LostAnnouncement",
+        "UnrunnableCrew",
     ],
 ) -> None:
     """One more of it, by function."""

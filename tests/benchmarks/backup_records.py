@@ -24,7 +24,8 @@ from quarterdeck.keys import Scope
 from quarterdeck.metrics.buckets import count_outcome
 from quarterdeck.names import format_time
 from quarterdeck.table import Item, marshal_item
-from quarterdeck.tasks.outcome import Outcome, StepEnded, StepResult, StepStarted, Usage
+from quarterdeck.tasks.events import StepEnded, StepStarted
+from quarterdeck.tasks.outcome import Outcome, StepResult, Usage
 from quarterdeck.tasks.states import TaskSpec, TaskState, rank_task
 
 SERVICES = 150

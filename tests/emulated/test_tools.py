@@ -5,6 +5,7 @@ import json
 import sys
 import zipfile
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,15 @@ import pytest
 
 from infra.local.api import Api
 from infra.local.service import Service
+from infra.logs import show_logs
 from layers.build import build_all
+from quarterdeck.keys import OutboxKey, Scope
+from quarterdeck.names import read_clock
+from quarterdeck.table import Table
+from quarterdeck.tasks.announcements import fill_outbox
 from quarterdeck.tooling.manifest import ADAPTER
 from tests import systems
-from tests.emulated.main_job import deploy, submit, wait
+from tests.emulated.main_job import deploy, run_monitor, submit, wait
 from tests.emulated.test_roles import ADMIN_KEY, GET, READ_BLOB, RECEIVE, SEND
 from tests.unit.tooling.manifests import describe
 
@@ -50,6 +56,57 @@ def test_a_crew_uses_a_tool_and_its_answer_is_in_the_journal(
     )["Items"]
     kept = [item for item in items if "calculator" in json.dumps(item)]
     assert any('{"text":"391"}' in json.dumps(item).replace("\\", "") for item in kept)
+
+
+@pytest.fixture
+def subscriber(aws: Callable[[str], Any], service: Service) -> str:
+    """URL of a queue that a rule on the bus feeds with the ends of tasks."""
+    sqs, events, bus = aws("sqs"), aws("events"), service.outputs["EventBusName"]
+    url: str = sqs.create_queue(QueueName="ends-test")["QueueUrl"]
+    found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+    detail = {"system": ["traced"], "status": ["succeeded"]}
+    pattern = {"source": ["quarterdeck"], "detail-type": ["Task Ended"], "detail": detail}
+    events.put_rule(Name="ends-test", EventBusName=bus, EventPattern=json.dumps(pattern))
+    targets = [{"Id": "queue", "Arn": found["Attributes"]["QueueArn"]}]
+    events.put_targets(Rule="ends-test", EventBusName=bus, Targets=targets)
+    return url
+
+
+def test_who_asked_is_told_and_finds_every_line_about_it(
+    api: Api, service: Service, aws: Callable[[str], Any], subscriber: str
+) -> None:
+    crew = systems.crew(agents=[systems.agent("Clerk", tools=["calculator"])])
+    system_id = deploy(api, systems.system("traced", crews=[crew]))
+    request = {"crew_name": "research", "description": "17 * 23"}
+    headers = {"X-Correlation-Id": "order-1"}
+    answer = api.post(f"/crews/{system_id}/tasks", request, headers)
+    task_id = answer.json["task_id"]
+    [told] = receive(aws, subscriber)
+    assert (told["task_id"], told["result"]["output"]) == (task_id, "391")
+    assert told["correlation_id"] == answer.headers["x-correlation-id"] == "order-1"
+
+    # As if its worker had died between telling it and taking it from the outbox.
+    key = OutboxKey(Scope(system_id, 1), task_id, 1, "ended")
+    earlier = read_clock() - timedelta(minutes=2)
+    Table(aws("dynamodb"), service.outputs["TableName"]).write(fill_outbox(key, {}, earlier))
+    run_monitor(aws)
+    assert receive(aws, subscriber) == [told]
+
+    lines = show_logs(aws, "development", task_id, 1)
+    said = {line.text.split()[0] for line in lines if "correlation_id=order-1" in line.text}
+    assert said == {"api", "worker", "tools"}
+    assert lines == sorted(lines)
+
+
+def receive(aws: Callable[[str], Any], url: str) -> list[Any]:
+    """The details of the events that come next."""
+    for _ in range(9):
+        answer = aws("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=10)
+        if messages := answer.get("Messages"):
+            for message in messages:
+                aws("sqs").delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+            return [json.loads(message["Body"])["detail"] for message in messages]
+    return []
 
 
 def test_a_tool_that_is_not_there_is_refused(api: Api) -> None:

@@ -1,6 +1,8 @@
 """The stack tier: the templates of each environment, synthesised once, with tiny zips as assets."""
 
 import json
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -53,6 +55,11 @@ class Assembly:
             properties["Handler"].removesuffix(".lambda_handler"): (logical_id, properties)
             for logical_id, properties in self.find("AWS::Lambda::Function").items()
         }
+
+    def expect[V](self, expected: dict[str, V], release_check: V) -> dict[str, V]:
+        """What is expected of each function, with the one that only a canary has."""
+        checked = self.find("AWS::CodeDeploy::Application")
+        return expected | ({"release_check": release_check} if checked else {})
 
     def find_live(self, reference: Any) -> str:
         """The name of the function at whose alias a reference points; fails if at none."""
@@ -129,6 +136,22 @@ def dress(
         return synthesise("production", directory=directory)
 
     return dress_production
+
+
+@pytest.fixture
+def lint() -> Callable[[Assembly], None]:
+    """Fails with what cfn-lint says of the templates."""
+
+    def lint_templates(assembly: Assembly) -> None:
+        ended = subprocess.run(
+            [Path(sys.executable).with_name("cfn-lint"), *assembly.templates],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (ended.stdout, ended.stderr, ended.returncode) == ("", "", 0)
+
+    return lint_templates
 
 
 def as_list(value: Any) -> list[Any]:

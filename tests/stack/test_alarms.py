@@ -1,8 +1,9 @@
 """Who is told what: the topic of alerts, and the alarms on it."""
 
 import json
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 from aws_cdk import App, Stack
@@ -11,6 +12,7 @@ from aws_cdk.assertions import Template
 from infra.alarms import NAMESPACE
 from infra.alerts import Alerts
 from infra.environment import load_target
+from infra.runbook import name_section
 from quarterdeck import observability
 from tests.stack.conftest import Assembly, as_list, flatten
 
@@ -35,22 +37,57 @@ def test_every_alarm_tells_its_beginning_and_its_end(assembly: Assembly) -> None
 
 
 def test_queues_functions_and_the_monitor_are_watched(assembly: Assembly) -> None:
+    released = assembly.find("AWS::CodeDeploy::DeploymentGroup").values()
     assert set(find_alarms(assembly)) == {
         *(f"{queue}-dead-letters" for queue in QUEUES),
         *(f"{queue}-oldest-message" for queue in QUEUES),
         *(f"{function}-{what}" for function in FUNCTIONS for what in ("errors", "throttles")),
         "monitor-heartbeat",
         "backup-heartbeat",
-        "failed-alerts",
-        "lost-announcements",
+        *(f"{queue}-malformed-messages" for queue in ("worker", "deployer", "backup")),
+        *(f"{group['DeploymentGroupName']}-release-errors" for group in released),
+        *(
+            "failed-alerts",
+            "api-server-errors",
+            "lost-workers",
+            "unrunnable-crews",
+            "lost-announcements",
+        ),
     }
 
 
-def test_every_kind_of_alarm_says_what_to_do(assembly: Assembly) -> None:
-    for name in find_alarms(assembly):
-        whole = name in {"failed-alerts", "lost-announcements"} or name.endswith("-heartbeat")
-        kind = name if whole else name.partition("-")[2]
-        assert f"{kind}`" in OPERATIONS, name
+def read_sections() -> dict[str, str]:
+    """{heading: text} of the alarms in operations.md."""
+    parts = re.split(r"^#+ (.+)$", OPERATIONS, flags=re.MULTILINE)[1:]
+    sections = dict(zip(parts[::2], parts[1::2], strict=True))
+    return {name: text for name, text in sections.items() if name.startswith("Alarm: ")}
+
+
+def test_every_alarm_has_a_section_that_says_what_to_do_and_names_it(assembly: Assembly) -> None:
+    sections = read_sections()
+    named = set()
+    for name, alarm in find_alarms(assembly).items():
+        heading = name_section(name)
+        assert heading in sections, f"docs/operations.md lacks a section {heading!r}, of {name}"
+        assert alarm["AlarmDescription"].endswith(f'docs/operations.md, "{heading}"')
+        assert "**Do**" in sections[heading], f"{heading} says nothing to do"
+        named.add(heading)
+    # An alarm of a release is in environments with a canary alone.
+    assert named >= {each for each in sections if "release" not in each}
+
+
+@pytest.mark.parametrize(
+    ("alarm", "heading"),
+    [
+        ("tasks-dead-letters", "Alarm: dead-letters"),
+        ("worker-release-errors", "Alarm: release-errors"),
+        ("api-server-errors", "Alarm: server-errors"),
+        ("api-errors", "Alarm: errors"),
+        ("failed-alerts", "Alarm: failed-alerts"),
+    ],
+)
+def test_alarms_of_a_kind_share_a_section(alarm: str, heading: str) -> None:
+    assert name_section(alarm) == heading
 
 
 def test_one_dead_letter_is_an_alarm(assembly: Assembly) -> None:
@@ -92,10 +129,25 @@ def test_a_schedule_that_starts_nothing_is_an_alarm(
     assert alarm["TreatMissingData"] == "breaching"
 
 
-def test_alerts_that_fail_are_counted_where_the_alarm_looks(assembly: Assembly) -> None:
-    alarm = find_alarms(assembly)["failed-alerts"]
+@pytest.mark.parametrize(
+    ("name", "metric", "function"),
+    [
+        ("failed-alerts", "FailedAlert", "monitor"),
+        ("lost-workers", "LostWorker", "monitor"),
+        ("unrunnable-crews", "UnrunnableCrew", "worker"),
+        ("backup-malformed-messages", "MalformedMessage", "backup"),
+    ],
+)
+def test_what_is_counted_in_logs_is_where_the_alarm_looks(
+    assembly: Assembly, name: str, metric: str, function: str
+) -> None:
+    alarm = find_alarms(assembly)[name]
     assert alarm["Namespace"] == NAMESPACE == observability.NAMESPACE
-    assert alarm["Dimensions"] == [{"Name": "service", "Value": "monitor"}]
+    assert alarm["MetricName"] == metric
+    assert metric in get_args(get_type_hints(observability.count_event)["name"])
+    assert alarm["Dimensions"] == [{"Name": "service", "Value": function}]
+    variables = assembly.functions()[function][1]["Environment"]["Variables"]
+    assert variables["POWERTOOLS_SERVICE_NAME"] == function
 
 
 def test_workers_that_replace_themselves_are_no_alarm(production: Assembly) -> None:
@@ -124,13 +176,12 @@ def test_topics_are_encrypted_and_that_of_alerts_takes_the_accounts_alarms(
     assert [each["Principal"]["Service"] for each in used] == ["cloudwatch.amazonaws.com"]
     assert set(as_list(used[0]["Action"])) == {"kms:Decrypt", "kms:GenerateDataKey"}
     policies = assembly.find("AWS::SNS::TopicPolicy").values()
-    [(allowed, of)] = [
-        (each, policy["Topics"])
+    [allowed] = [
+        each
         for policy in policies
         for each in policy["PolicyDocument"]["Statement"]
-        if each["Effect"] == "Allow"
+        if each["Effect"] == "Allow" and policy["Topics"] == [{"Ref": alerts}]
     ]
-    assert of == [{"Ref": alerts}]
     assert allowed["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
     assert allowed["Action"] == "sns:Publish"
     assert set(allowed["Condition"]) == {"ArnLike", "StringEquals"}
@@ -159,8 +210,9 @@ def test_the_dashboard_shows_all_alarms_and_functions(production: Assembly) -> N
     body = flatten(dashboard["DashboardBody"])
     for logical_id in production.find("AWS::CloudWatch::Alarm"):
         assert f"<{logical_id}.Arn>" in body
-    for logical_id, _ in production.functions().values():
-        assert f"<{logical_id}>" in body
+    for name, (logical_id, _) in production.functions().items():
+        # A check of a release tells CodeDeploy, or does not, which ends the release.
+        assert (f"<{logical_id}>" in body) is (name != "release_check")
     widgets = json.loads(body)["widgets"]
     assert {widget["type"] for widget in widgets} == {"alarm", "metric"}
 

@@ -182,3 +182,55 @@ def test_an_unknown_environment_ends_the_app_with_one_line() -> None:
     *_, last = ended.stderr.splitlines()
     assert last == "environment: 'prod' is unknown; known are development, production, staging"
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("canary", "faults"),
+    [
+        ({"percent": 0, "minutes": 61}, ["canary.percent: ", "canary.minutes: "]),
+        ({"percent": 100}, ["canary.percent: ", "canary.minutes: "]),
+        ({"percent": 10, "minutes": 5, "hours": 1}, ["canary.hours: "]),
+        (10, ["canary: "]),
+    ],
+)
+def test_a_canary_is_a_share_for_some_minutes(
+    tmp_path: Path, settings: dict[str, Any], canary: Any, faults: list[str]
+) -> None:
+    for good in (None, {"percent": 1, "minutes": 60}):
+        load(tmp_path, settings | {"canary": good})
+    assert find_faults(tmp_path, settings | {"canary": canary}) == faults
+
+
+@pytest.mark.parametrize(
+    ("vpc", "faults"),
+    [
+        (
+            {"subnet_ids": [], "security_group_ids": ["sg-0a1b2c3d"]},
+            ["vpc.subnet_ids: "],
+        ),
+        (
+            {
+                "subnet_ids": ["subnet-0a1b2c3d"],
+                "security_group_ids": ["sg-0a1b2c3d", "default"],
+            },
+            ["vpc.security_group_ids[1]: "],
+        ),
+        (
+            {"subnet_ids": ["subnet-0a1b2c3d", "vpc-0a1b2c3d"]},
+            ["vpc.subnet_ids[1]: ", "vpc.security_group_ids: "],
+        ),
+    ],
+)
+def test_a_vpc_has_subnets_and_security_groups(
+    tmp_path: Path, settings: dict[str, Any], vpc: Any, faults: list[str]
+) -> None:
+    good = {"subnet_ids": ["subnet-0a1b2c3d"], "security_group_ids": ["sg-0123456789abcdef0"]}
+    load(tmp_path, settings | {"vpc": good})
+    assert find_faults(tmp_path, settings | {"vpc": vpc}) == faults
+
+
+def find_faults(directory: Path, settings: dict[str, Any]) -> list[str]:
+    """The fields, as each line begins."""
+    with pytest.raises(InvalidEnvironmentError) as caught:
+        load(directory, settings)
+    return [f"{line.partition(': ')[0]}: " for line in str(caught.value).splitlines()]

@@ -15,6 +15,7 @@ from quarterdeck.settings import (
     BackupSettings,
     DeployerSettings,
     MonitorSettings,
+    ReleaseCheckSettings,
     Settings,
     StateSettings,
     ToolsSettings,
@@ -33,6 +34,7 @@ SETTINGS: dict[str, type[Settings]] = {
     "monitor": MonitorSettings,
     "backup": BackupSettings,
     "tools_runner": ToolsSettings,
+    "release_check": ReleaseCheckSettings,
 }
 FUNCTIONS = Path(__file__).parents[2] / "functions"
 
@@ -46,9 +48,10 @@ def test_each_function_gets_the_variables_of_its_settings(assembly: Assembly) ->
         }
         for name, (_, properties) in assembly.functions().items()
     }
-    assert given == {
+    variables = {
         name: {field.upper() for field in kind.model_fields} for name, kind in SETTINGS.items()
     }
+    assert given == assembly.expect(variables, variables.pop("release_check"))
 
 
 @pytest.mark.parametrize("name", SETTINGS)
@@ -82,16 +85,16 @@ def test_model_base_urls_reach_the_api(development: Assembly) -> None:
     assert "http://localhost:11434/v1" in given
 
 
-def test_each_handler_is_a_file_of_the_bundle(development: Assembly) -> None:
-    assert all((FUNCTIONS / f"{name}.py").is_file() for name in development.functions())
+def test_each_handler_is_a_file_of_the_bundle(assembly: Assembly) -> None:
+    assert all((FUNCTIONS / f"{name}.py").is_file() for name in assembly.functions())
 
 
-def test_crewai_is_under_those_alone_who_run_crews_or_their_tools(development: Assembly) -> None:
+def test_crewai_is_under_those_alone_who_run_crews_or_their_tools(assembly: Assembly) -> None:
     layers = {
         name: [layer["Ref"].removeprefix("Code")[:4] for layer in properties["Layers"]]
-        for name, (_, properties) in development.functions().items()
+        for name, (_, properties) in assembly.functions().items()
     }
-    assert layers == {
+    expected = {
         "api": ["Base"],
         "authorizer": ["Base"],
         "monitor": ["Base"],
@@ -100,13 +103,11 @@ def test_crewai_is_under_those_alone_who_run_crews_or_their_tools(development: A
         "worker": ["Base", "Crew"],
         "tools_runner": ["Base", "Crew", "Tool"],
     }
+    assert layers == assembly.expect(expected, ["Base"])
 
 
 def test_size_and_time(assembly: Assembly) -> None:
-    assert {
-        name: (properties["MemorySize"], properties["Timeout"])
-        for name, (_, properties) in assembly.functions().items()
-    } == {
+    expected = {
         "api": (512, 20),
         "authorizer": (256, 5),
         "deployer": (2048, 300),
@@ -115,6 +116,10 @@ def test_size_and_time(assembly: Assembly) -> None:
         "backup": (512, 900),
         "tools_runner": (2048, 390),
     }
+    assert {
+        name: (properties["MemorySize"], properties["Timeout"])
+        for name, (_, properties) in assembly.functions().items()
+    } == assembly.expect(expected, (256, 360))
 
 
 def test_who_calls_tools_sees_their_function_end(development: Assembly) -> None:

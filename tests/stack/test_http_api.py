@@ -1,10 +1,7 @@
 """The HTTP API: everything behind the authorizer but what is public on purpose."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -64,7 +61,7 @@ def list_added(dressed: Assembly, plain: Assembly) -> set[str]:
 
 
 def test_a_domain_is_mapped_and_starts_are_from_a_snapshot(
-    dress: Callable[..., Assembly], production: Assembly
+    dress: Callable[..., Assembly], production: Assembly, lint: Callable[[Assembly], None]
 ) -> None:
     certificate = "arn:aws:acm:eu-central-1:123456789012:certificate/1"
     domain = {"name": "crews.team.example", "certificate_arn": certificate}
@@ -112,16 +109,6 @@ def test_the_gateway_calls_what_is_live(assembly: Assembly) -> None:
         if each["Principal"] == "apigateway.amazonaws.com"
     }
     assert allowed == {"api", "authorizer"}
-
-
-def lint(assembly: Assembly) -> None:
-    ended = subprocess.run(
-        [Path(sys.executable).with_name("cfn-lint"), *assembly.templates],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (ended.stdout, ended.stderr, ended.returncode) == ("", "", 0)
 
 
 def test_the_gateway_waits_longer_than_the_function(assembly: Assembly) -> None:

@@ -1,12 +1,13 @@
 """The roles: named actions on named resources, one role a function."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import pytest
 
 from quarterdeck.keys import access_key, key_entry
-from tests.stack.conftest import Assembly, as_list, flatten
+from tests.stack.conftest import Assembly, as_list, flatten, walk
 
 pytestmark = pytest.mark.xdist_group("synth")
 
@@ -16,6 +17,7 @@ REASONS = {
     r":secret:quarterdeck/[a-z]+/(tools/)?\*$": "teams add secrets without a deployment",
     r":secret:quarterdeck-system/[a-z]+/[a-z-]+-\?{6}$": "what Secrets Manager adds to a name",
     r":bedrock:\*::foundation-model/\*$": "configurations name models; profiles cross regions",
+    r":cloudwatch:<AWS::Region>:<AWS::AccountId>:alarm:\*$": "CodeDeploy asks by a list of names",
     r":(application-)?inference-profile/\*$": "configurations name profiles as they name models",
 }
 STATE = {f"dynamodb:{each}" for each in ("GetItem", "UpdateItem", "DeleteItem")}
@@ -40,6 +42,10 @@ PUT, SEND = {"dynamodb:PutItem"}, {"sqs:SendMessage"}
 INVOKE = {"lambda:InvokeFunction"}
 ANNOUNCE = {"sns:Publish", "events:PutEvents", "kms:GenerateDataKey"}
 
+CHECK = LOGS | INVOKE | {"codedeploy:PutLifecycleEventHookExecutionStatus"}
+MOVE = {"lambda:GetAlias", "lambda:GetProvisionedConcurrencyConfig", "lambda:UpdateAlias"}
+GROUP = "AWS::CodeDeploy::DeploymentGroup"
+
 ALLOWED = {
     "api": {
         *(EVERY | STATE | QUERY | PUT | BLOBS | REMOVE | LIST | SEND | SECRET | LOOKUP),
@@ -47,14 +53,14 @@ ALLOWED = {
     },
     "authorizer": EVERY | {"dynamodb:GetItem", "dynamodb:UpdateItem"} | SECRET,
     "deployer": {
-        *(EVERY | STATE | QUERY | PUT | {"s3:GetObject"} | SEND | CONSUME),
+        *(EVERY | STATE | QUERY | PUT | BLOBS | SEND | CONSUME),
         *(SECRET | BEDROCK | INVOKE),
     },
     "worker": {
         *(EVERY | STATE | QUERY | PUT | BLOBS | REMOVE | SEND | CONSUME),
         *(SECRET | BEDROCK | INVOKE | ANNOUNCE),
     },
-    "monitor": EVERY | STATE | QUERY | PUT | {"s3:GetObject"} | SEND | LOOKUP | ANNOUNCE,
+    "monitor": EVERY | STATE | QUERY | PUT | BLOBS | SEND | LOOKUP | ANNOUNCE,
     "backup": EVERY | STATE | QUERY | PUT | BLOBS | ARCHIVES | SEND | CONSUME,
     "tools_runner": LOGS | SECRET,
 }
@@ -94,12 +100,14 @@ def test_the_api_lists_the_blobs_of_tasks_alone(assembly: Assembly) -> None:
 
 def test_each_function_has_a_role_of_its_own(assembly: Assembly) -> None:
     roles = assembly.find("AWS::IAM::Role")
-    used = [p["Role"]["Fn::GetAtt"][0] for _, p in assembly.functions().values()]
-    assert sorted(used) == sorted(roles)
-    for role in roles.values():
-        assert "ManagedPolicyArns" not in role
-        [trust] = role["AssumeRolePolicyDocument"]["Statement"]
-        assert trust["Principal"] == {"Service": "lambda.amazonaws.com"}
+    used = [(p["Role"]["Fn::GetAtt"][0], "lambda") for _, p in assembly.functions().values()]
+    groups = assembly.find("AWS::CodeDeploy::DeploymentGroup").values()
+    used += [(group["ServiceRoleArn"]["Fn::GetAtt"][0], "codedeploy") for group in groups]
+    assert sorted(name for name, _ in used) == sorted(roles)
+    for name, service in used:
+        assert not {"ManagedPolicyArns", "Policies"} & set(roles[name])
+        [trust] = roles[name]["AssumeRolePolicyDocument"]["Statement"]
+        assert trust["Principal"] == {"Service": f"{service}.amazonaws.com"}
 
 
 def test_functions_may_do_what_they_do_and_no_more(assembly: Assembly) -> None:
@@ -111,16 +119,40 @@ def test_functions_may_do_what_they_do_and_no_more(assembly: Assembly) -> None:
             for action in as_list(statement["Action"])
         }
         for name in assembly.functions()
-    } == ALLOWED
+    } == assembly.expect(ALLOWED, CHECK)
 
 
 def test_every_wildcard_has_its_reason(assembly: Assembly) -> None:
-    for name in assembly.functions():
-        for statement in assembly.statements(name):
-            assert not [action for action in as_list(statement["Action"]) if "*" in action]
-            for resource in map(flatten, as_list(statement["Resource"])):
-                if "*" in resource or "?" in resource:
-                    assert any(re.search(pattern, resource) for pattern in REASONS), resource
+    for policy in assembly.find("AWS::IAM::Policy").values():
+        assert not list(find_wildcards(policy["PolicyDocument"], REASONS))
+
+
+def find_wildcards(document: Any, reasons: Iterable[str]) -> Iterator[str]:
+    """Actions with a wildcard, and resources with one that has no reason; NotAction and the like
+    name by what they leave out.
+    """
+    for statement in document["Statement"]:
+        assert not {"NotAction", "NotResource", "NotPrincipal"} & set(statement)
+        yield from (action for action in as_list(statement["Action"]) if "*" in action)
+        for resource in map(flatten, as_list(statement["Resource"])):
+            if ("*" in resource or "?" in resource) and not any(
+                re.search(pattern, resource) for pattern in reasons
+            ):
+                yield resource
+
+
+@pytest.mark.parametrize(
+    ("statement", "found"),
+    [
+        ({"Action": "s3:*", "Resource": "arn:a"}, ["s3:*"]),
+        ({"Action": ["s3:GetObject", "s3:Put*"], "Resource": "arn:a"}, ["s3:Put*"]),
+        ({"Action": "s3:GetObject", "Resource": "*"}, ["*"]),
+        ({"Action": "s3:GetObject", "Resource": ["arn:a", "arn:a/?"]}, ["arn:a/?"]),
+        ({"Action": "s3:GetObject", "Resource": "arn:a/blobs/*"}, []),
+    ],
+)
+def test_a_wildcard_without_a_reason_is_found(statement: Any, found: list[str]) -> None:
+    assert list(find_wildcards({"Statement": [statement]}, REASONS)) == found
 
 
 def test_functions_write_their_own_logs_alone(assembly: Assembly) -> None:
@@ -204,6 +236,78 @@ def test_who_ends_tasks_tells_it_on_the_bus_and_the_monitor_alone_raises_alerts(
         assert find_resources(assembly, name, "events:PutEvents") == {f"<{bus}.Arn>"}
         topics = {questions, alerts} if name == "monitor" else {questions}
         assert find_resources(assembly, name, "sns:Publish") == {f"<{topic}>" for topic in topics}
+    # Its policy lets nobody else in, as SNS's own would.
+    policies = assembly.find("AWS::SNS::TopicPolicy").values()
+    [policy] = [each for each in policies if each["Topics"] == [{"Ref": questions}]]
+    let_in = {
+        flatten(arn)
+        for each in policy["PolicyDocument"]["Statement"]
+        if each["Effect"] == "Allow"
+        for arn in as_list(each["Principal"]["AWS"])
+    }
+    assert len(let_in) == 3
+
+
+def test_a_release_is_checked_by_who_may_call_its_versions_alone(production: Assembly) -> None:
+    versions = {
+        logical_id
+        for logical_id in production.find("AWS::Lambda::Version")
+        if logical_id.startswith(("WorkerFunction", "ApiFunction"))
+    }
+    called = find_resources(production, "release_check", "lambda:InvokeFunction")
+    assert called == {f"<{logical_id}>" for logical_id in versions}
+    _, properties = production.functions()["release_check"]
+    variables = properties["Environment"]["Variables"]
+    assert {flatten(variables[name]) for name in ("WORKER_VERSION", "API_VERSION")} == called
+    told = find_resources(
+        production, "release_check", "codedeploy:PutLifecycleEventHookExecutionStatus"
+    )
+    groups = {flatten({"Ref": name}) for name in production.find(GROUP) if is_checked(name)}
+    assert endings(told) == {""}
+    assert {arn.rpartition("/")[2] for arn in told} == groups
+
+
+def is_checked(group: str) -> bool:
+    return group.startswith(("ReleaseWorker", "ReleaseApi"))
+
+
+def test_codedeploy_moves_one_alias_by_each_role(production: Assembly) -> None:
+    aliases = {
+        name: alias["FunctionName"]["Ref"]
+        for name, alias in production.find("AWS::Lambda::Alias").items()
+    }
+    groups = production.find(GROUP)
+    assert len(groups) == 4
+    for logical_id, group in groups.items():
+        [function] = [
+            aliases[name]
+            for name, alias in production.service.items()
+            if alias["Type"] == "AWS::Lambda::Alias"
+            and {"Ref": logical_id} in walk(alias.get("UpdatePolicy"))
+        ]
+        role = group["ServiceRoleArn"]["Fn::GetAtt"][0]
+        [policy] = [
+            each
+            for each in production.find("AWS::IAM::Policy").values()
+            if {"Ref": role} in each["Roles"]
+        ]
+        allowed = {
+            action: {flatten(resource) for resource in as_list(statement["Resource"])}
+            for statement in policy["PolicyDocument"]["Statement"]
+            for action in as_list(statement["Action"])
+        }
+        check, _ = production.functions()["release_check"]
+        assert allowed.pop("lambda:InvokeFunction", {f"<{check}.Arn>"}) == {f"<{check}.Arn>"}
+        assert set(allowed) == {*MOVE, "cloudwatch:DescribeAlarms"}
+        assert all(
+            allowed[action] == {f"<{function}.Arn>", f"<{function}.Arn>:live"} for action in MOVE
+        )
+
+
+def test_alerts_are_told_on_the_topic_and_the_bus_alone(assembly: Assembly) -> None:
+    [topic], [bus] = assembly.find("AWS::SNS::Topic"), assembly.find("AWS::Events::EventBus")
+    assert find_resources(assembly, "monitor", "sns:Publish") == {f"<{topic}>"}
+    assert find_resources(assembly, "monitor", "events:PutEvents") == {f"<{bus}.Arn>"}
 
 
 def test_keys_are_used_through_the_services_that_they_are_of_alone(assembly: Assembly) -> None:

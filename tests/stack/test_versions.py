@@ -25,7 +25,8 @@ def find_versions(assembly: Assembly) -> dict[str, str]:
 
 def test_each_function_is_live_at_its_latest_version(assembly: Assembly) -> None:
     versions = find_versions(assembly)
-    assert set(versions) == set(assembly.functions())
+    # CodeDeploy starts the check of a release as it was deployed last, and nobody else does.
+    assert set(versions) == set(assembly.functions()) - {"release_check"}
     live: dict[Any, Any] = {}
     for alias in assembly.find("AWS::Lambda::Alias").values():
         assert alias["Name"] == "live"
@@ -51,7 +52,7 @@ def test_whatever_starts_a_function_goes_through_its_alias(assembly: Assembly) -
         for kind, field in STARTERS.items()
         for properties in assembly.find(kind).values()
     }
-    assert started == set(assembly.functions()) - {"tools_runner"}
+    assert started == set(assembly.functions()) - {"tools_runner", "release_check"}
     functions = {logical_id for logical_id, _ in assembly.functions().values()}
     for kind, field in STARTERS.items():
         for properties in assembly.find(kind).values():

@@ -46,11 +46,9 @@ HIERARCHICAL: Fields = {"process": "hierarchical", "agents": AGENTS}
 FAULTY_CREWS: list[tuple[Fields, str, str]] = [
     ({"tasks": [step("s", None)]}, "tasks[0].agent", "is missing: the agent of step 's'"),
     ({"tasks": [step("s"), step("s")]}, "tasks[1].name", "the step 's' stands twice"),
-    (
-        {"tasks": [step("s", human_input=True)]},
-        "tasks[0].human_input",
-        "nobody can be asked yet: leave it false",
-    ),
+    ({"tasks": [step("s", human_input="no")]}, "tasks[0].human_input", "Input should be a valid"),
+    ({"input_timeout": 59}, "input_timeout", "Input should be greater than"),
+    ({"input_timeout": 2_592_001}, "input_timeout", "Input should be less than"),
     # Memory
     ({"memory": {"embedder": "anthropic/x"}}, "memory.embedder.model", "'anthropic/x' is neither"),
     ({"memory": {"embedder": "bedrock/x"}}, "memory.embedder.model", "'bedrock/x' is none of"),

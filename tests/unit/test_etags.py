@@ -1,15 +1,14 @@
 """`ETag` and `If-None-Match` of a task: what is known is not sent again."""
 
-from typing import Any
-
 import pytest
 
 import api
 from quarterdeck.http.etags import list_etags
 from quarterdeck.http.services import Services
+from quarterdeck.names import read_clock
 from quarterdeck.systems.records import System
-from quarterdeck.table import Put
-from quarterdeck.tasks.outcome import StepStarted
+from quarterdeck.tasks.event_log import append_event
+from quarterdeck.tasks.events import StepStarted
 from tests import systems
 from tests.api_calls import CONTEXT, Answer, call
 from tests.events import http_event
@@ -60,15 +59,10 @@ def test_what_has_changed_is_sent(services: Services, system: System, path: str)
 
 def test_an_event_is_a_change(services: Services, system: System, path: str) -> None:
     before = call("GET", path).headers["ETag"]
-    key = system.scope.event_key(path.rpartition("/")[2], 1)
-    event = StepStarted(step="one", agent="Researcher").model_dump()
-    put_event(services, key, event)
+    event = StepStarted(step="one", agent="Researcher")
+    append_event(services.table, system.scope, path.rpartition("/")[2], event, read_clock())
     after = ask(path, before)
     assert (after.status, after.json["steps"][0]["name"]) == (200, "one")
-
-
-def put_event(services: Services, key: Any, event: dict[str, Any]) -> None:
-    services.table.write(Put(key, {"event": event}))
 
 
 def test_a_task_that_is_not_there_is_not_known(path: str) -> None:

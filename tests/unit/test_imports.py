@@ -27,9 +27,10 @@ NOT_LOADED = {
     "monitor": ("crewai", "numpy", *BACKUP_LAYER),
     "tools_runner": ("crewai", "numpy", *BACKUP_LAYER),
     "backup": ("crewai", "numpy"),
+    "release_check": ("crewai", "numpy", *BACKUP_LAYER),
 }
 """What is in no layer of a function, or too slow to load for nothing."""
-INNERMOST = ("keys", "names", "errors")
+INNERMOST = ("keys", "names", "errors", "retention")
 
 
 def list_imports(path: Path) -> Iterator[str]:

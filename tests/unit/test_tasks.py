@@ -22,7 +22,8 @@ from quarterdeck.systems.records import System
 from quarterdeck.tasks.admission import admit_tasks
 from quarterdeck.tasks.attempt import Attempt, claim
 from quarterdeck.tasks.ending import CANCELLED, stop_task
-from quarterdeck.tasks.outcome import Outcome, StepEnded, StepResult, StepStarted, Usage
+from quarterdeck.tasks.events import StepEnded, StepStarted
+from quarterdeck.tasks.outcome import Outcome, StepResult, Usage
 from quarterdeck.tasks.queue import TaskMessage, WakeMessage, WorkMessage
 from quarterdeck.tasks.states import TaskState
 from quarterdeck.tasks.submission import TaskRequest, accept_task

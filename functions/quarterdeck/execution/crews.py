@@ -190,6 +190,7 @@ def build_step(
         agent=agent,
         async_execution=step.async_execution,
         markdown=step.markdown,
+        human_input=step.human_input,
         guardrail_max_retries=step.guardrail_max_retries,
         **named,
     )

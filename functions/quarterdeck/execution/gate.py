@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 from quarterdeck.execution.provider_faults import (
     MAX_ATTEMPTS,
@@ -81,7 +82,7 @@ class Gate:
         except Stop as stop:
             self.stop(stop)
 
-    def stop(self, stop: Stop) -> None:
+    def stop(self, stop: Stop) -> NoReturn:
         """Raises the first Stop of the run, which this one is if there was none."""
         with self._changed:
             self.stopped = self.stopped or stop

@@ -7,6 +7,7 @@ from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 from quarterdeck.execution.budget import Call, RunBudget
+from quarterdeck.execution.call_events import CallTeller
 from quarterdeck.execution.claims import Claims
 from quarterdeck.execution.fingerprint import fingerprint_code
 from quarterdeck.execution.gate import Gate, allow_all, know_no_end
@@ -16,11 +17,17 @@ from quarterdeck.execution.stopping import Stop
 from quarterdeck.metrics.tally import Tally
 from quarterdeck.tasks.budgets import BudgetSpent
 from quarterdeck.tasks.outcome import TaskError
+from quarterdeck.tasks.questions import LONGEST_WAIT, Asked
 
 CLOSING_SECONDS = 30.0
+LONGEST_CALL_SECONDS = 900.0
 PATIENCE = 10
 
 current_journal: ContextVar["Journal"] = ContextVar("quarterdeck_journal")
+
+
+type Answered = dict[str, Any]
+"""`{"approve": True}`, or `{"feedback": text}`."""
 
 
 class Unclaimed(NamedTuple):
@@ -36,7 +43,8 @@ class Journal:
     A call is recorded before anyone uses it. The worker's `guard` is asked before each call that is
     really made, and may raise Stop; `time_left` (seconds) bounds requests and waits. `attempts`:
     calls that failed in a row before this run. `tally` counts what is really called, and `budget`
-    bounds it.
+    bounds it. `teller` tells those who follow the task. `ask` gets a person's answer; without it, a
+    question ends the run until it has one, `input_timeout` seconds at most.
     """
 
     def __init__(
@@ -51,8 +59,14 @@ class Journal:
         code: str | None = None,
         tally: Tally | None = None,
         budget: RunBudget | None = None,
+        teller: CallTeller | None = None,
+        ask: Callable[[Asked], Answered] | None = None,
+        input_timeout: int = LONGEST_WAIT,
     ) -> None:
+        self.teller = teller or CallTeller()
         self._budget = budget
+        self._ask = ask
+        self._input_timeout = input_timeout
         self.tally = tally or Tally()
         self.gate = Gate(guard, attempts, time_left, sleep, tally=self.tally)
         self._sleep = sleep
@@ -71,6 +85,7 @@ class Journal:
         `scrub` takes secrets out of what is recorded, and so out of what the crew gets to see.
         """
         self._scrub = scrub
+        self.teller.open(scrub)
         self._loaded = self._keep(self._store.load)
         if self._budget:
             self._keep(self._budget.open)
@@ -79,9 +94,14 @@ class Journal:
             yield
         finally:
             current_journal.reset(token)
-            self.gate.close(max(0.0, min(CLOSING_SECONDS, self.gate.time_left())))
+            self.gate.close(max(0.0, min(self._find_patience(), self.gate.time_left())))
             if self._budget:
                 self._budget.close()
+
+    def _find_patience(self) -> float:
+        """Seconds for calls in flight: a task that is to wait for days does not pay them twice."""
+        waits = self.stopped is not None and self.stopped.reason == "waiting"
+        return LONGEST_CALL_SECONDS if waits else CLOSING_SECONDS
 
     @property
     def stopped(self) -> Stop | None:
@@ -144,6 +164,29 @@ class Journal:
             # Another's refusal, meanwhile, is everybody's.
             self.gate.check()
             yield
+
+    def ask_person(self, question: Asked) -> Answered:
+        """What a person has answered; Stop until one has. The place is the caller's to claim."""
+        place = Place(*question.place)
+        entry = self.find(place)
+        if entry is None:
+            with self.enter_call():
+                said = self._get_answer(self._finish_question(question))
+                entry = self.record(place, "human", question.kind, said)
+        return dict(entry.answer)
+
+    def _get_answer(self, question: Asked) -> Answered:
+        if self._ask is None:
+            self.gate.stop(Stop("waiting", question=question))
+        try:
+            return self._ask(question)
+        except Stop as stop:
+            self.gate.stop(stop)
+
+    def _finish_question(self, question: Asked) -> Asked:
+        texts = ("step", "agent", "text", "answer_so_far")
+        scrubbed = {name: self._scrub(getattr(question, name)) for name in texts}
+        return question.model_copy(update=scrubbed | {"seconds": self._input_timeout})
 
     def record(
         self,

@@ -8,14 +8,14 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-Kind = Literal["llm", "tool", "memory", "embedding"]
+Kind = Literal["llm", "tool", "memory", "embedding", "human"]
 SDK_TYPES = ("openai.types.", "anthropic.types.")
 """The only modules that an entry may name a class of."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One call. `name`: the model, the tool, or what memory did.
+    """One call. `name`: the model, the tool, what memory did, or the kind of a question.
 
     `usage`, `call_type`: as the provider reported.
     `effect`: whether the call did something outside. `code`: the fingerprint of what asked.

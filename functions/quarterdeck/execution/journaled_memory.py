@@ -10,11 +10,12 @@ from crewai.memory.types import MemoryMatch, MemoryRecord
 from crewai.memory.unified_memory import Memory
 from pydantic import BaseModel
 
+from quarterdeck.execution.call_events import beside_steps
 from quarterdeck.execution.journal import Journal, current_journal
 from quarterdeck.execution.journal_entry import Entry
 from quarterdeck.execution.journal_key import digest
 from quarterdeck.execution.journal_store import Place
-from quarterdeck.execution.journaled_calls import Asked, beside_steps, gather_calls, report_call
+from quarterdeck.execution.journaled_calls import Asked, gather_calls, report_call, tell_call
 from quarterdeck.execution.memory_faults import (
     MemoryFailed,
     note_fault,
@@ -22,7 +23,8 @@ from quarterdeck.execution.memory_faults import (
 )
 from quarterdeck.execution.memory_writes import defer_writes
 from quarterdeck.execution.steps import current_watch
-from quarterdeck.tasks.outcome import MemoryUse, TaskError
+from quarterdeck.tasks.events import MemoryUse
+from quarterdeck.tasks.outcome import TaskError
 
 KINDS: dict[str, tuple[MemoryUse, type[BaseModel] | None]] = {
     "recall": ("recall", MemoryMatch),
@@ -149,4 +151,6 @@ def report_calls(journal: Journal, entry: Entry, llm: Any, embedder: Any) -> Non
             if call.kind == "embedding":
                 embedder.report(call, inherited=inherited)
             else:
-                report_call(Asked(llm, ([],), {}), call, inherited=inherited)
+                asked = Asked(llm, ([],), {})
+                report_call(asked, call, inherited=inherited)
+                tell_call(journal, asked, place, call)

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from quarterdeck.tasks.outcome import MemoryDegraded, MemoryUse, TaskError
+from quarterdeck.tasks.events import MemoryDegraded, MemoryUse
+from quarterdeck.tasks.outcome import TaskError
 
 MOST_IN_A_ROW = 3
 """Calls of one use that fail before it is left alone for the rest of a run."""

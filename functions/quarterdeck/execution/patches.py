@@ -21,7 +21,12 @@ from quarterdeck.execution.journaled_calls import journal_acall, journal_call, n
 from quarterdeck.execution.journaled_memory import KINDS, journal_memory
 
 TOUCHED = (
+    "crewai.agents.agent_executor:AgentExecutor._ainvoke_loop",
+    "crewai.agents.agent_executor:AgentExecutor._format_feedback_message",
     "crewai.agents.agent_executor:AgentExecutor._format_prompt",
+    "crewai.agents.agent_executor:AgentExecutor._invoke_loop",
+    "crewai.core.providers.human_input:SyncHumanInputProvider._get_output_string",
+    "crewai.core.providers.human_input:set_provider",
     "crewai.llms.base_llm:BaseLLM._emit_call_completed_event",
     "crewai.llms.base_llm:BaseLLM._emit_call_started_event",
     "crewai.llms.base_llm:BaseLLM._track_token_usage_internal",

@@ -9,6 +9,7 @@ from datetime import datetime
 
 import crewai
 from crewai import CrewOutput
+from crewai.core.providers.human_input import set_provider
 from crewai.knowledge.knowledge import Knowledge
 
 from quarterdeck.execution.crew_memory import CrewMemory, build_memory
@@ -20,12 +21,14 @@ from quarterdeck.execution.knowledge import build_knowledge
 from quarterdeck.execution.library import Pieces
 from quarterdeck.execution.memory_writes import Storage
 from quarterdeck.execution.pace import keep_paces
+from quarterdeck.execution.reviewer import Reviewer
 from quarterdeck.execution.steps import StepWatch
 from quarterdeck.execution.stopping import Stop
 from quarterdeck.names import read_clock
 from quarterdeck.redaction import SecretsInUse
 from quarterdeck.systems.configuration import REHEARSAL, Crew
-from quarterdeck.tasks.outcome import Outcome, RunEvent, StepResult, TaskError
+from quarterdeck.tasks.events import RunEvent
+from quarterdeck.tasks.outcome import Outcome, StepResult, TaskError
 
 LONGEST_MESSAGE = 2000
 
@@ -159,6 +162,8 @@ def follow_crew(
 def kick_off(
     crew: crewai.Crew, watch: StepWatch, journal: Journal, scrub: Callable[[str], str]
 ) -> str:
+    journal.teller.know_steps(crew.tasks)
+    set_provider(Reviewer())
     with watch.follow(crew.tasks), journal.open(scrub):
         output = crew.kickoff()
     assert isinstance(output, CrewOutput)  # noqa: S101 (the other type is for streaming crews)

@@ -17,15 +17,23 @@ from crewai.hooks.contexts import StepContext
 from crewai.hooks.dispatch import scoped_hooks
 from crewai.llms.base_llm import BaseLLM
 
-from quarterdeck.execution.journaled_calls import beside_steps, counted_before
+from quarterdeck.execution.call_events import beside_steps
+from quarterdeck.execution.journaled_calls import counted_before
 from quarterdeck.execution.memory_faults import MemoryFaults
 from quarterdeck.execution.prices import count_usage
 from quarterdeck.observability import logger
-from quarterdeck.tasks.outcome import RunEvent, StepEnded, StepResult, StepStarted, Usage
+from quarterdeck.tasks.events import RunEvent, StepEnded, StepStarted
+from quarterdeck.tasks.outcome import StepResult, Usage
 
 FLUSH_SECONDS = 30.0
 
 current_watch: ContextVar["StepWatch"] = ContextVar("quarterdeck_step_watch")
+
+
+def name_current_step() -> tuple[str, str]:
+    """The step of a call in this context and the role of its agent; empty outside of steps."""
+    watch, step_id = current_watch.get(None), get_current_task_id()
+    return watch.names.get(str(step_id), ("", "")) if watch else ("", "")
 
 
 class StepWatch:
@@ -42,6 +50,8 @@ class StepWatch:
         self._task_id = task_id
         self._on_event = on_event
         self._started: dict[str, float] = {}
+        self.names: dict[str, tuple[str, str]] = {}
+        """Step and role of those that have begun."""
         self._usage: defaultdict[str | None, Usage] = defaultdict(Usage)
         self._lock = threading.Lock()
         self.memory_faults = MemoryFaults()
@@ -89,6 +99,7 @@ class StepWatch:
     def _start_step(self, step: StepContext) -> None:
         if step.kind == "task":
             self._started[str(step.task.id)] = time.monotonic()
+            self.names[str(step.task.id)] = step.task.name, step.agent.role
             self._report(StepStarted(step=step.task.name, agent=step.agent.role))
 
     def _end_step(self, step: StepContext) -> None:

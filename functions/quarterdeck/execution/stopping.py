@@ -3,9 +3,10 @@
 from typing import Literal
 
 from quarterdeck.tasks.outcome import Outcome, StepResult, TaskError, Usage
+from quarterdeck.tasks.questions import Asked
 
 Reason = Literal[
-    "cancelled", "out_of_time", "timed_out", "lease_lost", "retry", "failed", "diverged"
+    "cancelled", "out_of_time", "timed_out", "lease_lost", "retry", "waiting", "failed", "diverged"
 ]
 
 
@@ -13,7 +14,8 @@ class Stop(BaseException):
     """The run ends at a call's boundary. No Exception: crewai would try those again.
 
     `delay` (seconds) and `attempts` (calls that failed in a row) come with `retry`, `error` with
-    `failed` and `diverged`. What the run did so far is added on its way out.
+    `failed` and `diverged`, `question` with `waiting`. What the run did so far is added on its way
+    out.
     """
 
     def __init__(
@@ -23,12 +25,14 @@ class Stop(BaseException):
         error: TaskError | None = None,
         delay: float = 0.0,
         attempts: int = 0,
+        question: Asked | None = None,
     ) -> None:
         super().__init__(reason if error is None else f"{reason}: {error.message}")
         self.reason = reason
         self.error = error
         self.delay = delay
         self.attempts = attempts
+        self.question = question
         self.steps: tuple[StepResult, ...] = ()
         self.usage = Usage()
         self.duration_ms = 0

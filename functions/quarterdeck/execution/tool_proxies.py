@@ -13,6 +13,7 @@ from quarterdeck.execution.crews import Tools
 from quarterdeck.execution.errors import ToolMissing
 from quarterdeck.execution.journal import current_journal
 from quarterdeck.execution.journaled_tool import ToolFailed, make_tool
+from quarterdeck.observability import current_trace
 from quarterdeck.systems.configuration import Crew
 from quarterdeck.tooling.manifest import Manifest, Tool, ToolUnknown, find_tool
 from quarterdeck.tooling.messages import TIMED_OUT, CallTool, ToolRequest
@@ -60,6 +61,7 @@ def run_proxy(tool: Tool, call: CallTool, arguments: Mapping[str, Any], key: str
             arguments=to_jsonable_python(dict(arguments)),
             idempotency_key=key,
             seconds=seconds,
+            **current_trace.get()._asdict(),
         ),
     )
     if answer.error is None:

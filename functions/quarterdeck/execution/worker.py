@@ -10,6 +10,7 @@ from quarterdeck.alerts.budgets import note_budget
 from quarterdeck.alerts.store import AlertStore
 from quarterdeck.blobs import BlobStore
 from quarterdeck.execution.budget import RunBudget
+from quarterdeck.execution.call_events import CallTeller
 from quarterdeck.execution.journal import Journal
 from quarterdeck.execution.journal_store import JournalStore
 from quarterdeck.execution.lease import Lease, Limits, Overtime
@@ -22,18 +23,21 @@ from quarterdeck.keys import Scope
 from quarterdeck.memory.backend import TableStorage
 from quarterdeck.memory.stores import MemoryStores
 from quarterdeck.names import parse_time
-from quarterdeck.observability import logger
-from quarterdeck.systems.configuration import Budget, Crew
+from quarterdeck.observability import Trace, count_event, follow, logger
+from quarterdeck.systems.configuration import Budget, Crew, SystemConfiguration
 from quarterdeck.systems.store import SystemStore
 from quarterdeck.table import Table
 from quarterdeck.tasks.announcer import TaskAnnouncer
 from quarterdeck.tasks.attempt import Attempt, admit_for, claim, fail
 from quarterdeck.tasks.budgets import TaskBudget, read_limits, settle_left
 from quarterdeck.tasks.ending import CANCELLED
-from quarterdeck.tasks.outcome import Diverged, Outcome, TaskError
+from quarterdeck.tasks.events import Diverged
+from quarterdeck.tasks.outcome import Outcome, TaskError
+from quarterdeck.tasks.questions import LONGEST_WAIT, Progress
 from quarterdeck.tasks.queue import Queue, TaskMessage, WakeMessage, WorkMessage
 from quarterdeck.tasks.states import TaskSpec
 from quarterdeck.tasks.store import TaskStore
+from quarterdeck.tasks.traces import TraceLog
 
 TIMED_OUT = Outcome(
     status="timed_out",
@@ -79,10 +83,11 @@ class Worker:
         attempt = claim(self.table, self.blobs, self.queue, message, self.clock)
         if attempt is None:
             return
-        logger.info("Running", **message.model_dump())
-        with self.workspace.open_for(message.task_id):
-            self._run_under_lease(attempt, left)
-        self._tell(attempt)
+        with follow(Trace(message.task_id, attempt.state.correlation_id)):
+            logger.info("Running", **message.model_dump())
+            with self.workspace.open_for(message.task_id):
+                self._run_under_lease(attempt, left)
+            self._tell(attempt)
         if self.workspace.is_worn_out():
             logger.info("The process has served its time")
             self.end_process()
@@ -109,6 +114,7 @@ class Worker:
                 settle(attempt, lease, stop)
             except Exception as error:
                 logger.exception("The crew could not run", task_id=attempt.state.task_id)
+                count_event("UnrunnableCrew")
                 attempt.end(fail(type(error).__name__, str(error)), lease.ran_ms)
             else:
                 attempt.end(outcome, lease.ran_ms)
@@ -125,6 +131,8 @@ class Worker:
             time_left=lease.time_left,
             tally=attempt.tally,
             budget=self._make_budget(attempt, crew.budget),
+            teller=self._make_teller(attempt, configuration),
+            input_timeout=crew.input_timeout or LONGEST_WAIT,
         )
         storage = self._open_storage(attempt, crew)
         outcome = run_crew(
@@ -135,7 +143,7 @@ class Worker:
             timeout=spec.timeout,
             read_secret=self.read_secret,
             verbose=self.verbose,
-            on_event=attempt.record_event,
+            on_event=attempt.log.record,
             journal=journal,
             tools=self.make_tools(crew),
             asked_at=parse_time(spec.asked_at or state.created_at),
@@ -147,8 +155,15 @@ class Worker:
         if unclaimed := journal.unclaimed():
             calls = tuple(sorted({call.name for call in unclaimed}))
             logger.warning("The run has diverged", task_id=state.task_id, calls=calls)
-            attempt.record_event(Diverged(calls=calls))
+            attempt.log.record(Diverged(calls=calls))
         return outcome
+
+    def _make_teller(self, attempt: Attempt, configuration: SystemConfiguration) -> CallTeller:
+        scope, task_id = attempt.scope, attempt.state.task_id
+        trace = None
+        if configuration.trace == "full":
+            trace = TraceLog(self.table, self.blobs, scope, task_id, self.clock).keep
+        return CallTeller(attempt.log.record, configuration.events, trace)
 
     def _open_storage(self, attempt: Attempt, crew: Crew) -> TableStorage | None:
         """None, if nobody in the crew has memory. Asks nobody."""
@@ -198,11 +213,14 @@ def settle(attempt: Attempt, lease: Lease, stop: Stop) -> bool:
             return attempt.hand_on(lease.ran_ms)
         case "retry":
             return attempt.postpone(lease.ran_ms, stop.delay, stop.attempts)
+        case "waiting" if stop.question:
+            progress = Progress(steps=stop.steps, usage=stop.usage, rehearsal=stop.rehearsal)
+            return attempt.wait(lease.ran_ms, stop.question, progress)
         case "cancelled":
             outcome = CANCELLED
         case "timed_out":
             outcome = TIMED_OUT
-        case "failed" | "diverged":
+        case _:
             outcome = Outcome(status="failed", error=stop.error)
     partial = {"steps": stop.steps, "usage": stop.usage, "rehearsal": stop.rehearsal}
     return attempt.end(outcome.model_copy(update=partial), lease.ran_ms)

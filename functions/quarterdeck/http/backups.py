@@ -1,6 +1,5 @@
 """Routes of backups: making one, reading them and how far they are, verifying one."""
 
-from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Literal
 
@@ -15,6 +14,7 @@ from quarterdeck.backups.records import Backup, Job, JobStatus, Origin, Verifica
 from quarterdeck.backups.retention import list_expired
 from quarterdeck.http.access import needs, open_system, services_of
 from quarterdeck.http.documentation import describe_answers
+from quarterdeck.http.moments import Moment
 from quarterdeck.http.once import IdempotencyKey, do_once
 from quarterdeck.http.pagination import PAGE_SIZE, Cursor, Limit
 from quarterdeck.http.services import Services
@@ -24,7 +24,7 @@ from quarterdeck.observability import logger
 router = APIGatewayHttpRouter()
 
 WouldExpireBy = Annotated[
-    datetime | None,
+    Moment | None,
     Query(
         description="A dry run of retention: the backups that it would have removed by then, the "
         "oldest first, all at once. UTC unless it says otherwise."
@@ -146,7 +146,7 @@ def list_backups(
     services = services_of(router)
     if would_expire_by is not None:
         known = services.backups.list_all(system_id)
-        expired = list_expired(known, in_utc(would_expire_by))
+        expired = list_expired(known, would_expire_by)
         return BackupList(backups=[view_backup(backup) for backup in expired])
     of_list = f"backups of {system_id}"
     start = services.cursors.read(of_list, cursor)
@@ -226,10 +226,6 @@ def send_job(services: Services, job: Job) -> None:
         services.backup_queue.send(job.message)
     except Exception:
         logger.exception("A job could not be queued", job_id=job.job_id)
-
-
-def in_utc(moment: datetime) -> datetime:
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 
 def view_backup(backup: Backup) -> BackupView:

@@ -21,10 +21,12 @@ from quarterdeck.http import (
     keys,
     memories,
     metrics,
+    questions,
     restores,
     scale,
     service,
     systems,
+    task_events,
     task_history,
     tasks,
 )
@@ -32,13 +34,14 @@ from quarterdeck.http.access import AccessCheck, require_declarations
 from quarterdeck.http.bodies import read_body
 from quarterdeck.http.problems import render_problem
 from quarterdeck.http.services import Services
+from quarterdeck.http.tracing import HEADER, find_task, name_request, read_correlation_id
 from quarterdeck.identity.principal import unpack_principal
-from quarterdeck.observability import logger
+from quarterdeck.observability import Trace, follow, logger
 
 LONGEST_LOGGED = 1000
 
 
-AS_IT_IS = frozenset({"data", "output_schema"})
+AS_IT_IS = frozenset({"arguments", "data", "output_schema"})
 """Fields whose value is JSON of a team's own: null says something there."""
 
 
@@ -60,17 +63,18 @@ def serialize(answer: Any) -> str:
     return json.dumps(drop_absent(answer), separators=(",", ":"))
 
 
-app = APIGatewayHttpResolver(
-    enable_validation=True,
-    serializer=serialize,
-    response_validation_error_http_code=500,  # An answer that is not as it should be: our failure.
-)
+app = APIGatewayHttpResolver(enable_validation=True, serializer=serialize)
+# An answer that is not as it should be is our failure, and not told as the caller's. Powertools'
+# own setting of it would document a body of its own.
+app._response_validation_middleware._has_response_validation_error = True
 for resource in (
     service,
     systems,
     deployments,
     scale,
     tasks,
+    task_events,
+    questions,
     task_history,
     metrics,
     memories,
@@ -122,15 +126,28 @@ def answer_failure(error: Exception) -> Response[str]:
 
 def resolve(event: dict[str, Any], context: LambdaContext, services: Services) -> dict[str, Any]:
     """The answer to one event of an HTTP API (payload 2.0)."""
+    trace = Trace(find_task(event), name_request(event))
     try:
+        trace = trace._replace(correlation_id=read_correlation_id(event))
         event = event | read_body(event)
     except QuarterdeckError as error:
-        problem = refuse(error)
-        return {
+        with follow(trace):
+            problem = refuse(error)
+        answer: dict[str, Any] = {
             "statusCode": problem.status_code,
             "headers": {"Content-Type": problem.content_type},
             "body": problem.body,
         }
+    else:
+        with follow(trace):
+            answer = resolve_route(event, context, services)
+    answer["headers"] = {**answer.get("headers", {}), HEADER: trace.correlation_id}
+    return answer
+
+
+def resolve_route(
+    event: dict[str, Any], context: LambdaContext, services: Services
+) -> dict[str, Any]:
     authorizer = event["requestContext"].get("authorizer", {}).get("lambda")
     app.append_context(
         services=services, principal=unpack_principal(authorizer) if authorizer else None

@@ -1,9 +1,10 @@
-"""Routes of all that belongs to a task: deleting it for good."""
+"""Routes of all that belongs to a task: exporting it, and deleting it for good."""
 
 import time
 from http import HTTPStatus
 
 from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.content_types import APPLICATION_JSON
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from quarterdeck.http.access import needs, open_system, services_of
@@ -11,11 +12,29 @@ from quarterdeck.http.documentation import describe_answers
 from quarterdeck.names import read_clock
 from quarterdeck.systems.store import refuse_while_restoring
 from quarterdeck.tasks.deletion import delete_task
+from quarterdeck.tasks.export import TaskExport, export_task
 
 router = APIGatewayHttpRouter()
 
 DELETING_SECONDS = 10.0
 """Of a request's 20; what is left is deleted by the next."""
+
+
+@router.get(
+    "/crews/<system_id>/tasks/<task_id>/export",
+    summary="Export a task with all that led to its end",
+    description="Request, state, outcome, events, and what models, tools and memory have answered. "
+    "Over 5 MB it is a link, good for 15 minutes.",
+    tags=["tasks"],
+    security=needs("read"),
+    responses=describe_answers(TaskExport, 404),
+)
+def get_export(system_id: str, task_id: str) -> Response[str]:
+    system = open_system(router, system_id)
+    services = services_of(router)
+    text = export_task(services.table, services.blobs, system.scope, task_id, read_clock())
+    # As it is: null says something in what a tool or a model has answered.
+    return Response(status_code=HTTPStatus.OK, content_type=APPLICATION_JSON, body=text)
 
 
 @router.delete(

@@ -1,7 +1,6 @@
 """Routes of tasks."""
 
 from collections.abc import Callable
-from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Literal
 
@@ -156,8 +155,8 @@ def list_tasks(
         list[Status] | None, Query(description="One of these: repeated, or with commas.")
     ] = None,
     crew: Annotated[Name | None, Query(description="Of this crew.")] = None,
-    since: Annotated[datetime | None, Moment, Query(description="Submitted then or later.")] = None,
-    until: Annotated[datetime | None, Moment, Query(description="Submitted before then.")] = None,
+    since: Annotated[Moment | None, Query(description="Submitted then or later.")] = None,
+    until: Annotated[Moment | None, Query(description="Submitted before then.")] = None,
     limit: Limit = PAGE_SIZE,
     cursor: Cursor = None,
 ) -> TaskList:

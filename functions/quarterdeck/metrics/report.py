@@ -23,7 +23,7 @@ class MetricView(BaseModel):
     Shares, seconds, or tasks. Under 20 samples it is not judged.
     """
 
-    current: int | float | None
+    current: int | float | None = None
     timestamp: str
     state: MetricState
     samples: int

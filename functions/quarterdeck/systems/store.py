@@ -44,9 +44,11 @@ from quarterdeck.table import ConditionFailed, Item, Page, Table
 
 
 class LiveTasks(NamedTuple):
-    """Whether a crew has tasks with a slot, and tasks without one."""
+    """Whether a crew has tasks with a slot, tasks that are to get one, and tasks that wait for
+    people."""
 
     running: bool
+    queued: bool
     waiting: bool
 
 
@@ -253,26 +255,27 @@ class SystemStore:
         ]
 
     def count_live(self, system: System, crew: str) -> int:
-        """The crew's tasks that wait, hold a slot, or are to be tried again later."""
+        """The crew's tasks that wait, for a slot or for people, hold a slot, or are put off."""
         key = system.scope.crew_key(crew)
         item = self.table.get(key)
         if item is None:
             return 0
-        waiting = sum(self.table.count(key.pk, prefix) for prefix in (QUEUE_PREFIX, LATER_PREFIX))
+        queued = sum(self.table.count(key.pk, prefix) for prefix in (QUEUE_PREFIX, LATER_PREFIX))
         running: int = item["running"]
-        return waiting + running
+        waiting: int = item.get("waiting", 0)
+        return queued + running + waiting
 
     def find_live(self, system: System, crew: str) -> LiveTasks:
         """Whether `count_live` would find any, and of which kind."""
         key = system.scope.crew_key(crew)
         item = self.table.get(key)
         if item is None:
-            return LiveTasks(running=False, waiting=False)
-        waiting = any(
+            return LiveTasks(running=False, queued=False, waiting=False)
+        queued = any(
             next(self.table.query(key.pk, prefix, limit=1), None) is not None
             for prefix in (QUEUE_PREFIX, LATER_PREFIX)
         )
-        return LiveTasks(item["running"] > 0, waiting)
+        return LiveTasks(item["running"] > 0, queued, item.get("waiting", 0) > 0)
 
 
 def refuse_while_deploying(system: System) -> None:

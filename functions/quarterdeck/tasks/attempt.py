@@ -7,15 +7,25 @@ from quarterdeck.blobs import BlobStore
 from quarterdeck.errors import NotFound
 from quarterdeck.keys import OutboxKey, Scope
 from quarterdeck.metrics.tally import Tally
-from quarterdeck.names import format_time, generate_id
+from quarterdeck.names import format_time, generate_id, parse_time
 from quarterdeck.observability import count_event, logger
-from quarterdeck.retention import Expiry
 from quarterdeck.systems.store import SystemStore
-from quarterdeck.table import Absent, ConditionFailed, Put, Table
+from quarterdeck.table import ConditionFailed, Table
 from quarterdeck.tasks.admission import admit_tasks, send_task
 from quarterdeck.tasks.announcements import Untold
-from quarterdeck.tasks.ending import CANCELLED, store_outcome
-from quarterdeck.tasks.outcome import Outcome, TaskError, TaskEvent
+from quarterdeck.tasks.ending import CANCELLED, describe_end, store_outcome
+from quarterdeck.tasks.event_log import EventLog
+from quarterdeck.tasks.events import Continuation, Retry
+from quarterdeck.tasks.outcome import Outcome, TaskError
+from quarterdeck.tasks.questions import (
+    Asked,
+    Progress,
+    describe_question,
+    find_expiry,
+    keep_journals,
+    open_question,
+    store_question,
+)
 from quarterdeck.tasks.queue import Queue, TaskMessage, WakeMessage, WorkMessage
 from quarterdeck.tasks.states import TaskState
 from quarterdeck.tasks.store import TaskStore
@@ -27,6 +37,7 @@ from quarterdeck.tasks.transitions import (
     finish_task,
     postpone_task,
 )
+from quarterdeck.tasks.waiting import wait_task
 
 MAX_DELAY_S = 900
 
@@ -35,7 +46,8 @@ class Attempt:
     """`state` is the task's as it was claimed: nothing is written once another has its epoch.
 
     `ran_ms` is the time since the claim, in milliseconds. `tally` is written with the end of the
-    attempt, whatever that is. `untold` is what its caller is to tell then.
+    attempt, whatever that is. `log` is told of what happens in it; `untold` is what its caller is
+    to tell then.
     """
 
     def __init__(
@@ -53,7 +65,7 @@ class Attempt:
         self.clock = clock
         self.scope = scope
         self.state = state
-        self.events = 0
+        self.log = EventLog(table, scope, state.task_id, clock)
         self.tally = Tally()
         self.untold: Untold | None = None
 
@@ -62,22 +74,13 @@ class Attempt:
         item = self.table.update(beat_task(self.scope, self.state, ran_ms, self.clock()))
         return bool(item.get("cancel_requested"))
 
-    def record_event(self, event: TaskEvent) -> None:
-        """Once: a run from the journal tells again what happened before."""
-        self.events += 1
-        item = {"event": event.model_dump(), "expires_at": Expiry("events", self.clock())}
-        try:
-            key = self.scope.event_key(self.state.task_id, self.events)
-            self.table.write(Put(key, item, [Absent()]))
-        except ConditionFailed:
-            logger.debug("The event is known", task_id=self.state.task_id, number=self.events)
-
     def end(self, outcome: Outcome, ran_ms: int) -> bool:
         """Whether this attempt ended the task; False if it is not its own any more.
 
         A task whose cancel was asked for meanwhile ends as cancelled.
         """
         outcome = outcome.model_copy(update={"duration_ms": self.state.ran_ms + ran_ms})
+        self.log.flush()
         document = store_outcome(self.blobs, self.scope, self.state, outcome)
         counts, now = self.tally.read(), self.clock()
         try:
@@ -88,6 +91,7 @@ class Attempt:
         changes = {"status": outcome.status, "ended_at": format_time(now)}
         self.untold = Untold(key, self.state.model_copy(update=changes), outcome)
         logger.info("Ended", task_id=self.state.task_id, status=outcome.status)
+        self.log.tell(describe_end(outcome))
         self._admit()
         return True
 
@@ -96,16 +100,21 @@ class Attempt:
         if self.state.continuations >= MAX_CONTINUATIONS:
             message = f"the task was continued {MAX_CONTINUATIONS} times"
             return self.end(fail("continuation_limit", message), ran_ms)
+        self.log.flush()
         counts = self.tally.read()
         try:
             self.table.write(*continue_task(self.scope, self.state, ran_ms, self.clock(), counts))
         except ConditionFailed:
             return self._yield_to_cancel(CANCELLED, ran_ms)
         send_task(self.queue, self.scope, self.state.task_id, self.state.epoch)
+        self.log.tell(Continuation(number=self.state.continuations + 1))
         return True
 
-    def postpone(self, ran_ms: int, delay_s: float, attempts: int) -> bool:
+    def postpone(
+        self, ran_ms: int, delay_s: float, attempts: int, cause: str | None = None
+    ) -> bool:
         """Frees the slot until the provider may have recovered; False as `end`."""
+        self.log.flush()
         state, now, counts = self.state, self.clock(), self.tally.read()
         not_before = now + timedelta(seconds=delay_s)
         try:
@@ -116,8 +125,35 @@ class Attempt:
             return self._yield_to_cancel(CANCELLED, ran_ms)
         wake = WakeMessage(**self.scope._asdict(), crew_name=state.crew_name)
         self.queue.send(wake, delay_s=min(MAX_DELAY_S, round(delay_s) + 1))
+        self.log.tell(Retry(attempts=attempts, not_before=format_time(not_before), cause=cause))
         self._admit()
         return True
+
+    def wait(self, ran_ms: int, asked: Asked, progress: Progress) -> bool:
+        """Leaves the task to a person, without its slot; False as `end`."""
+        now, counts = self.clock(), self.tally.read()
+        expires = find_expiry(parse_time(self.state.created_at), asked.seconds, now)
+        question = open_question(asked, progress, self.state.question + 1, now, expires)
+        self.log.flush()
+        self._keep_journals(expires)
+        document = store_question(self.blobs, self.scope, self.state, question)
+        try:
+            self.table.write(
+                *wait_task(self.scope, self.state, document, ran_ms, expires, now, counts)
+            )
+        except ConditionFailed:
+            done = CANCELLED.model_copy(update=dict(progress))
+            return self._yield_to_cancel(done, ran_ms)
+        self.untold = Untold(OutboxKey(self.scope, self.state.task_id, self.state.epoch, "waiting"))
+        logger.info("Waiting", task_id=self.state.task_id, question=question.number)
+        self.log.tell(describe_question(question))
+        self._admit()
+        return True
+
+    def _keep_journals(self, until: datetime) -> None:
+        """Before it waits: also of the tasks that it retries, whose calls it reads."""
+        spec = TaskStore(self.table, self.blobs).get_spec(self.scope, self.state.task_id)
+        keep_journals(self.table, self.scope, (self.state.task_id, *spec.retries), until)
 
     def _yield_to_cancel(self, outcome: Outcome, ran_ms: int) -> bool:
         """After a refusal: ends the task as cancelled, if a cancel was the reason."""

@@ -9,7 +9,10 @@ from quarterdeck.errors import Conflict
 from quarterdeck.keys import Scope
 from quarterdeck.table import ConditionFailed, Table
 from quarterdeck.tasks.budgets import settle_left
+from quarterdeck.tasks.event_log import append_event
+from quarterdeck.tasks.events import CancelRequested, Ended, TaskEvent
 from quarterdeck.tasks.outcome import Outcome, TaskError
+from quarterdeck.tasks.questions import read_progress
 from quarterdeck.tasks.states import TERMINAL, TaskState
 from quarterdeck.tasks.store import TaskStore
 from quarterdeck.tasks.transitions import cancel_task, request_cancel
@@ -28,6 +31,19 @@ def store_outcome(
     return blobs.store_document(key, outcome.model_dump_json())
 
 
+def describe_end(outcome: Outcome) -> Ended:
+    return Ended(status=outcome.status, error=outcome.error and outcome.error.type)
+
+
+def end_idle(
+    table: Table, blobs: BlobStore, scope: Scope, state: TaskState, outcome: Outcome
+) -> tuple[Outcome, dict[str, Any]]:
+    """The outcome of a task that no worker has, with what it did until it asked; its document."""
+    done = read_progress(table, blobs, scope, state) if state.status == "waiting" else {}
+    outcome = outcome.model_copy(update={**done, "duration_ms": state.ran_ms})
+    return outcome, store_outcome(blobs, scope, state, outcome)
+
+
 def stop_task(
     table: Table, blobs: BlobStore, scope: Scope, task_id: str, clock: Callable[[], datetime]
 ) -> TaskState:
@@ -43,12 +59,14 @@ def stop_task(
         try:
             if state.status == "running":
                 table.write(request_cancel(scope, state))
+                event: TaskEvent = CancelRequested()
             else:
-                outcome = CANCELLED.model_copy(update={"duration_ms": state.ran_ms})
-                document = store_outcome(blobs, scope, state, outcome)
+                outcome, document = end_idle(table, blobs, scope, state, CANCELLED)
                 table.write(*cancel_task(scope, state, outcome, document, clock()))
                 settle_left(table, scope, state.crew_name, task_id)
+                event = describe_end(outcome)
         except ConditionFailed:
             continue
+        append_event(table, scope, task_id, event, clock())
         return tasks.get_state(scope, task_id)
     raise Conflict("the task changes too fast to be cancelled: try again")

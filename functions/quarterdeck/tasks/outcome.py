@@ -35,6 +35,7 @@ def clamp_tokens(value: Any) -> Any:
 Text = Annotated[str, BeforeValidator(clean_text)]
 Label = Annotated[Text, AfterValidator(cut_label)]
 """A name for people to read: an agent's role can hold a whole input."""
+ErrorType = Annotated[Text, AfterValidator(clean_error_type)]
 Count = Annotated[int, BeforeValidator(clamp_tokens)]
 Cost = Annotated[float, Field(ge=0), AfterValidator(lambda cost: round(cost, 9))]
 
@@ -79,50 +80,11 @@ class StepResult(Record):
     duration_ms: int
 
 
-class StepStarted(Record):
-    type: Literal["step_started"] = "step_started"
-    step: Label
-    agent: Label
-
-
-class StepEnded(Record):
-    type: Literal["step_ended"] = "step_ended"
-    step: Label
-    agent: Label
-    usage: Usage
-    duration_ms: int
-
-
-class Diverged(Record):
-    """Calls were recorded that the run, which came to its end, did not ask for again."""
-
-    type: Literal["diverged"] = "diverged"
-    calls: tuple[str, ...]
-
-
 class TaskError(Record):
     """`type` is a class or reason in a word, `message` what a person needs to act."""
 
-    type: Annotated[Text, AfterValidator(clean_error_type)]
+    type: ErrorType
     message: Text
-
-
-MemoryUse = Literal["open", "recall", "keep", "distil", "know"]
-"""What a crew does with its memory; `distil`: draws from an answer what is to be kept; `know`:
-searches what it was given to know."""
-
-
-class MemoryDegraded(Record):
-    """Something of the crew's memory failed, and the task went on without it."""
-
-    type: Literal["memory_degraded"] = "memory_degraded"
-    use: MemoryUse
-    error: TaskError
-
-
-StepEvent = StepStarted | StepEnded
-RunEvent = StepEvent | MemoryDegraded
-TaskEvent = Annotated[RunEvent | Diverged, Field(discriminator="type")]
 
 
 class Outcome(Record):

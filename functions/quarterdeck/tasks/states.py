@@ -50,7 +50,8 @@ class TaskState(BaseModel):
     not_before: str | None = None
     """While a retry waits: when it may be queued again."""
     lease_expires_at: str | None = None
-    """While a slot is held: when the message is due again, or the worker is taken for lost."""
+    """While a slot is held: when the message is due again, or the worker is taken for lost. While
+    it waits for a person: when its question expires."""
     cancel_requested: bool = False
     ran_ms: int = 0
     """Of running, over the attempts that have ended."""
@@ -63,7 +64,15 @@ class TaskState(BaseModel):
     """In a row, without a new journal entry between them."""
     calls_at_crash: int = 0
     """Journal entries when the last worker was lost."""
+    question: int = 0
+    """The number of its last question to a person, from 1: the open one while it waits."""
+    waiting_since: str | None = None
+    """While it waits for a person."""
+    waited_ms: int = 0
+    """For people, over the questions that were answered."""
     retry_of: str | None = None
+    correlation_id: str | None = None
+    """Of the request that submitted it, or that retried another."""
 
 
 class TaskSpec(BaseModel):

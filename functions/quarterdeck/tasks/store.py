@@ -4,18 +4,20 @@ import json
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel
 
 from quarterdeck.blobs import BlobStore
 from quarterdeck.errors import FieldError, NotFound
 from quarterdeck.keys import CALL_PREFIX, EVENT_PREFIX, Scope
 from quarterdeck.names import is_id
 from quarterdeck.table import Item, Table
-from quarterdeck.tasks.outcome import Outcome, TaskError, TaskEvent, Usage
+from quarterdeck.tasks.event_batches import read_batch
+from quarterdeck.tasks.events import TaskEvent
+from quarterdeck.tasks.outcome import Outcome, TaskError, Usage
+from quarterdeck.tasks.questions import QuestionView, view_question
 from quarterdeck.tasks.states import Priority, Status, TaskSpec, TaskState
 
 INLINE_RESULT_BYTES = 256 * 1024
-TASK_EVENT: TypeAdapter[TaskEvent] = TypeAdapter(TaskEvent)
 
 
 class StepView(BaseModel):
@@ -50,6 +52,8 @@ class TaskView(BaseModel):
     version: int
     """Of the configuration that it runs with."""
     retry_of: str | None = None
+    correlation_id: str | None = None
+    """Of the request that submitted it: in each line of the log about the task."""
     created_at: str
     dispatched_at: str | None = None
     started_at: str | None = None
@@ -62,6 +66,10 @@ class TaskView(BaseModel):
     continuations: int | None = None
     crashes: int | None = None
     """Workers lost in a row, without a new journal entry between them."""
+    events_dropped: int | None = None
+    """About how many events the task's log had no room for."""
+    question: QuestionView | None = None
+    """While it waits for a person: what is asked."""
     steps: list[StepView] = []
     result: Result | None = None
     result_url: str | None = None
@@ -113,8 +121,18 @@ class TaskStore:
         state = TaskState.model_validate(items[last.sk])
         if first.sk in items:
             return self._view_ended(scope, state, items[first.sk])
-        events = [item["event"] for sk, item in items.items() if sk.startswith(EVENT_PREFIX)]
-        return view_task(scope, state, steps=follow_steps(events))
+        batches = [read_batch(item) for sk, item in items.items() if sk.startswith(EVENT_PREFIX)]
+        question = None
+        if state.status == "waiting":
+            item = items[scope.question_key(task_id, state.question).sk]
+            question = view_question(self.blobs, item)
+        return view_task(
+            scope,
+            state,
+            steps=follow_steps([event for batch in batches for event in batch.events]),
+            events_dropped=sum(batch.dropped for batch in batches) or None,
+            question=question,
+        )
 
     def _view_ended(self, scope: Scope, state: TaskState, end: Item) -> TaskView:
         document, fields = end["document"], end["summary"]
@@ -141,14 +159,15 @@ def not_found(task_id: str) -> NotFound:
 
 
 def view_task(scope: Scope, state: TaskState, **rest: Any) -> TaskView:
-    fields = state.model_dump(include=set(TaskView.model_fields), exclude_defaults=True)
+    shown = set(TaskView.model_fields) - {"question"}
+    fields = state.model_dump(include=shown, exclude_defaults=True)
     return TaskView(system_id=scope.system_id, **fields, **rest)
 
 
-def follow_steps(events: Sequence[dict[str, Any]]) -> list[StepView]:
+def follow_steps(events: Sequence[TaskEvent]) -> list[StepView]:
     """The steps so far, from a running task's events in their order."""
     steps: list[StepView] = []
-    for event in map(TASK_EVENT.validate_python, events):
+    for event in events:
         if event.type == "step_started":
             steps.append(StepView(name=event.step, agent=event.agent, status="running"))
         if event.type != "step_ended":

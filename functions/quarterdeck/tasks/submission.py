@@ -13,6 +13,7 @@ from quarterdeck.errors import Conflict, FieldError, InvalidInput, QueueFull, cr
 from quarterdeck.idempotency import Once, remember
 from quarterdeck.keys import QUEUE_PREFIX
 from quarterdeck.names import Name, format_time, generate_id
+from quarterdeck.observability import current_trace, logger
 from quarterdeck.systems.activity import mark_active
 from quarterdeck.systems.configuration import MAX_INPUTS, MAX_TASK_SECONDS
 from quarterdeck.systems.placeholders import INPUT_NAME
@@ -126,6 +127,7 @@ def enqueue_task(
         rank=rank_task(now, priority),
         created_at=format_time(now),
         retry_of=spec.retries[-1] if spec.retries else None,
+        correlation_id=current_trace.get().correlation_id,
     )
     document = blobs.store_document(
         f"{system.scope.blob_prefix}/{state.task_id}/spec.json", spec.model_dump_json()
@@ -135,6 +137,7 @@ def enqueue_task(
         *submit_task(system.scope, state, {"document": document}, now),
         *remember(once, {"task_id": state.task_id}, now),
     )
+    logger.info("Submitted", task_id=state.task_id, crew=crew)
     return state
 
 

@@ -25,6 +25,7 @@ MAX_CONTINUATIONS = 200
 
 UNCANCELLED = Unset("cancel_requested")
 LOST_WORKER = {"crashes": 1}
+OF_THE_LIVE = ("not_before", "waiting_since")
 
 
 def submit_task(
@@ -211,7 +212,7 @@ def bury_task(
 def cancel_task(
     scope: Scope, state: TaskState, outcome: Outcome, document: Mapping[str, Any], now: datetime
 ) -> list[Write]:
-    """queued, dispatched -> cancelled: it never runs; its message finds another epoch."""
+    """queued, dispatched, waiting -> cancelled: it never runs; its message finds another epoch."""
     conditions = [*same_status(state), *same_place(state)]
     writes = end_task(scope, state, outcome, document, now, conditions, bump=True)
     if state.status != "queued":
@@ -236,7 +237,8 @@ def end_task(
 ) -> list[Write]:
     """Any end: frees a slot that is held, keeps END with the outcome's document, counts once.
 
-    What is to be told of it is in the outbox.
+    Response time leaves out the time of people, as the task's timeout does. What is to be told of
+    it is in the outbox.
     """
     task_id = state.task_id
     created = parse_time(state.created_at)
@@ -248,9 +250,9 @@ def end_task(
         "epoch": epoch,
         **expiry,
     }
-    response_ms = max(0, round((now - created).total_seconds() * 1000))
+    response_ms = max(0, count_ms(created, now) - count_waited(state, now))
     return [
-        change_state(scope, state, ended, conditions, remove=[*LEASE_KEYS, "not_before"]),
+        change_state(scope, state, ended, conditions, remove=[*LEASE_KEYS, *OF_THE_LIVE]),
         Put(
             scope.end_key(task_id),
             {"document": dict(document), "summary": summarize_outcome(outcome), **expiry},
@@ -258,10 +260,20 @@ def end_task(
         ),
         Update(scope.spec_key(task_id), expiry, {}),
         Update(scope.registry_key(task_id, created), expiry, {}),
-        *([free_slot(scope, state)] if state.status in HOLDS_SLOT else []),
+        *leave_crew(scope, state),
         count_outcome(scope, state.crew_name, outcome, response_ms, now, counts),
         tell_end(scope, state, epoch, now),
     ]
+
+
+def count_ms(since: datetime, until: datetime) -> int:
+    return round((until - since).total_seconds() * 1000)
+
+
+def count_waited(state: TaskState, now: datetime) -> int:
+    """Milliseconds that the task has waited for people."""
+    open_ms = count_ms(parse_time(state.waiting_since), now) if state.waiting_since else 0
+    return state.waited_ms + max(0, open_ms)
 
 
 def change_state(
@@ -304,3 +316,14 @@ def put_in_queue(scope: Scope, state: TaskState) -> Put:
 
 def free_slot(scope: Scope, state: TaskState) -> Update:
     return Update(scope.crew_key(state.crew_name), {}, {"running": -1})
+
+
+def leave_crew(scope: Scope, state: TaskState) -> list[Update]:
+    """Gives back what the task takes of its crew: a slot, or a place among those who wait."""
+    if state.status in HOLDS_SLOT:
+        return [free_slot(scope, state)]
+    return [leave_waiting(scope, state)] if state.status == "waiting" else []
+
+
+def leave_waiting(scope: Scope, state: TaskState) -> Update:
+    return Update(scope.crew_key(state.crew_name), {}, {"waiting": -1})

@@ -11,7 +11,7 @@ from quarterdeck.blobs import BlobStore
 from quarterdeck.errors import NotFound
 from quarterdeck.keys import LeaseOwner, OutboxKey, Scope, TaskKey
 from quarterdeck.names import format_time
-from quarterdeck.observability import count_event, logger
+from quarterdeck.observability import Trace, count_event, follow, logger
 from quarterdeck.systems.activity import ActiveSystems, mark_active
 from quarterdeck.systems.store import SystemStore
 from quarterdeck.table import ConditionFailed, Table
@@ -20,7 +20,9 @@ from quarterdeck.tasks.announcements import Untold
 from quarterdeck.tasks.announcer import TaskAnnouncer
 from quarterdeck.tasks.attempt import admit_for
 from quarterdeck.tasks.budgets import settle_left
-from quarterdeck.tasks.ending import CANCELLED, store_outcome
+from quarterdeck.tasks.ending import CANCELLED, describe_end, end_idle, store_outcome
+from quarterdeck.tasks.event_log import append_events
+from quarterdeck.tasks.events import InputExpired, TaskEvent, WorkerLost
 from quarterdeck.tasks.outcome import Outcome, TaskError
 from quarterdeck.tasks.queue import Queue, WorkMessage
 from quarterdeck.tasks.states import TaskState
@@ -32,8 +34,9 @@ from quarterdeck.tasks.transitions import (
     requeue_task,
     resend_task,
 )
+from quarterdeck.tasks.waiting import expire_task
 
-Deed = Literal["resent", "reaped"]
+Deed = Literal["resent", "reaped", "expired"]
 
 
 class Upkeep:
@@ -59,8 +62,9 @@ class Upkeep:
         self.tasks = TaskStore(table, blobs)
 
     def settle_due(self, due: Iterable[LeaseOwner]) -> dict[str, int]:
-        """Sends what nobody claimed again, and takes the tasks of lost workers from them."""
-        deeds = {"resent": 0, "reaped": 0}
+        """Sends what nobody claimed again, takes the tasks of lost workers from them, and ends
+        those whose question nobody has answered in time."""
+        deeds = {"resent": 0, "reaped": 0, "expired": 0}
         for owner in due:
             if not isinstance(owner, TaskKey):
                 continue
@@ -80,16 +84,34 @@ class Upkeep:
         state = self.tasks.get_state(scope, task_id)
         if not state.lease_expires_at or state.lease_expires_at >= format_time(self.clock()):
             return None
+        with follow(Trace(task_id, state.correlation_id)):
+            return self._settle_state(scope, state)
+
+    def _settle_state(self, scope: Scope, state: TaskState) -> Deed | None:
         system = self.systems.get(scope.system_id)
         if system.generation != scope.generation or system.state == "restoring":
             return None
         if state.status == "dispatched":
             self.table.write(resend_task(scope, state, self.clock()))
-            send_task(self.queue, scope, task_id, state.epoch)
+            send_task(self.queue, scope, state.task_id, state.epoch)
             return "resent"
+        if state.status == "waiting":
+            self._expire(scope, state)
+            return "expired"
         self._reap(scope, state)
         admit_for(self.table, self.queue, scope, state.crew_name, self.clock)
         return "reaped"
+
+    def _expire(self, scope: Scope, state: TaskState) -> None:
+        logger.info("A question has expired", task_id=state.task_id, question=state.question)
+        outcome = judge_unanswered(state)
+        outcome, document = end_idle(self.table, self.blobs, scope, state, outcome)
+        # Nobody looked at its system while it waited: alerts are to see how it ends.
+        mark_active(self.table, scope.system_id, self.clock())
+        self.table.write(*expire_task(scope, state, outcome, document, self.clock()))
+        expired = InputExpired(question=state.question)
+        self._tell(scope, state, expired, describe_end(outcome))
+        self.announcer.tell(Untold(OutboxKey(scope, state.task_id, state.epoch, "ended")))
 
     def _reap(self, scope: Scope, state: TaskState) -> None:
         """The worker is lost: another is to go on from the journal, unless that is of no use."""
@@ -97,13 +119,19 @@ class Upkeep:
         outcome = judge_lost(state, calls)
         count_event("LostWorker")
         logger.warning("A worker is lost", task_id=state.task_id, crew=state.crew_name)
+        lost = WorkerLost(crashes=count_crashes(state, calls))
         if outcome is None:
             self.table.write(*requeue_task(scope, state, calls, self.clock()))
+            self._tell(scope, state, lost)
             return
         document = store_outcome(self.blobs, scope, state, outcome)
         self.table.write(*bury_task(scope, state, outcome, document, self.clock()))
+        self._tell(scope, state, lost, describe_end(outcome))
         settle_left(self.table, scope, state.crew_name, state.task_id)
         self.announcer.tell(Untold(OutboxKey(scope, state.task_id, state.epoch, "ended")))
+
+    def _tell(self, scope: Scope, state: TaskState, *events: TaskEvent) -> None:
+        append_events(self.table, scope, state.task_id, events, self.clock())
 
     def admit_everywhere(self, left: Callable[[], float] = lambda: math.inf) -> int:
         """Admits for each crew of the marked systems; one that fails keeps no other from it.
@@ -130,8 +158,9 @@ class Upkeep:
                 return 0
             for crew in (*system.crews, *system.retired):
                 live = self.systems.find_live(system, crew)
-                busy = busy or any(live)
-                if live.waiting:
+                # Of who waits for people nobody looks: a question that expires is due by itself.
+                busy = busy or live.running or live.queued
+                if live.queued:
                     tasks = admit_tasks(self.table, self.queue, system.scope, crew, self.clock)
                     admitted += len(tasks)
             if busy:
@@ -141,6 +170,14 @@ class Upkeep:
         except Exception:
             logger.exception("Admission failed", system_id=system_id)
         return admitted
+
+
+def judge_unanswered(state: TaskState) -> Outcome:
+    message = (
+        f"nobody answered question {state.question}, asked at {state.waiting_since}, "
+        f"until {state.lease_expires_at}"
+    )
+    return Outcome(status="failed", error=TaskError(type="input_expired", message=message))
 
 
 def judge_lost(state: TaskState, calls: int) -> Outcome | None:

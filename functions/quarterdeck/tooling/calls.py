@@ -13,6 +13,7 @@ class Call:
     idempotency_key: str
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     """The values of those that the tool's policy names."""
+    correlation_id: str | None = None
 
 
 def read_idempotency_key() -> str:
@@ -26,6 +27,11 @@ def read_secret(name: str) -> str:
     if name not in secrets:
         raise LookupError(f"secret '{name}' is not among POLICY.secrets of this tool")
     return secrets[name]
+
+
+def read_correlation_id() -> str | None:
+    """Of the request that the task goes back to, for the services that the tool calls."""
+    return _find_call().correlation_id
 
 
 @contextmanager

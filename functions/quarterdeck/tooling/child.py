@@ -40,7 +40,8 @@ def serve_request(request: Mapping[str, Any]) -> ToolAnswer:
         tool, _ = load_tool(request["tool"])
         if "arguments" not in request:
             return ToolAnswer()
-        with open_call(Call(request["idempotency_key"], request["secrets"])):
+        call = Call(request["idempotency_key"], request["secrets"], request.get("correlation_id"))
+        with open_call(call):
             return ToolAnswer(text=run_tool(tool, request["arguments"]))
     except BaseException as error:
         return answer_fault(error)

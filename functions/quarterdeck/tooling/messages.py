@@ -15,12 +15,17 @@ class Message(BaseModel):
 
 
 class ToolRequest(Message):
-    """A call. `seconds`: less than the tool's own timeout if the caller has less."""
+    """A call. `seconds`: less than the tool's own timeout if the caller has less.
+
+    `task_id`, `correlation_id`: by which it is found in the logs.
+    """
 
     tool: str
     arguments: dict[str, Any]
     idempotency_key: str
     seconds: float | None = None
+    task_id: str | None = None
+    correlation_id: str | None = None
 
 
 class ToolCheck(Message):

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from quarterdeck.faults import read_error
-from quarterdeck.observability import logger
+from quarterdeck.observability import Trace, follow, logger
 from quarterdeck.redaction import SecretsInUse
 from quarterdeck.tooling.manifest import Manifest, Tool, find_tool
 from quarterdeck.tooling.messages import (
@@ -51,6 +51,14 @@ class ToolRunner:
             return answer_fault(InvalidRequest(str(read_error(error, "event"))))
         except Exception as error:
             return answer_fault(error)
+        if isinstance(message, ToolCheck):
+            return self._serve(tool, message)
+        with follow(Trace(message.task_id, message.correlation_id)):
+            answer = self._serve(tool, message)
+            logger.info("Ran", tool=tool.name, error=answer.error and answer.error.type)
+            return answer
+
+    def _serve(self, tool: Tool, message: ToolRequest | ToolCheck) -> ToolAnswer:
         try:
             answer = self._ask(tool, message)
         except Exception as error:
@@ -73,7 +81,7 @@ class ToolRunner:
             return loaded
         seconds = min(tool.timeout, message.seconds or tool.timeout)
         request = {
-            **message.model_dump(exclude={"seconds"}),
+            **message.model_dump(exclude={"seconds", "task_id"}),
             "secrets": values,
             "seconds": seconds,
         }

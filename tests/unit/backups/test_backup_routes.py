@@ -100,6 +100,7 @@ def test_a_dry_run_of_retention(services: Services, system: System) -> None:
     assert ask(15) == ids[:3]
     assert ask(3650) == ids[:3]
     assert call("GET", path, query={"would_expire_by": "soon"}).status == 422
+    assert call("GET", path, query={"would_expire_by": "0.5"}).status == 422
 
 
 def test_a_completed_backup_is_verified(services: Services, system: System) -> None:

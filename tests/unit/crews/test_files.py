@@ -200,12 +200,6 @@ def test_a_project_names_models_as_crewai_does(
             "output_pydantic: Report",
             ":12: reporting_task.output_pydantic: names a class of code: give `output_schema`",
         ),
-        (
-            "tasks.yaml",
-            "output_file: report.md",
-            "human_input: true",
-            ":12: reporting_task.human_input: nobody can be asked yet",
-        ),
         ("tasks.yaml", TASKS, "research_task: look\n", ":1: research_task: must be an object"),
         ("tasks.yaml", TASKS, "", ": must hold a key or more"),
     ],

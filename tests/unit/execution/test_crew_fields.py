@@ -102,7 +102,7 @@ def test_fields_of_an_agent_are_crewais_own_where_nothing_is_said() -> None:
 def test_fields_of_a_step_reach_crewai() -> None:
     given: Fields = {
         "async_execution": True, "markdown": True, "guardrail": "About {topic}.",
-        "guardrail_max_retries": 1, "expected_output": "e {topic}",
+        "guardrail_max_retries": 1, "expected_output": "e {topic}", "human_input": True,
     }  # fmt: skip
     steps = [
         make_step("one", output_schema=SCHEMA), make_step("two", context=[]),
@@ -114,7 +114,7 @@ def test_fields_of_a_step_reach_crewai() -> None:
     assert (two.context, three.context) == ([], [one])
     filled = {**given, "guardrail": "About {x}.", "expected_output": "e {x}"}
     assert {name: getattr(three, name) for name in given} == filled
-    elsewhere = {"name", "description", "agent", "context", "output_schema", "human_input"}
+    elsewhere = {"name", "description", "agent", "context", "output_schema"}
     assert given.keys() | elsewhere == ours.Step.model_fields.keys()
 
 

@@ -16,7 +16,8 @@ from quarterdeck.execution.journal_store import MemoryStore
 from quarterdeck.execution.run import run_crew
 from quarterdeck.execution.stopping import Reason, Stop
 from quarterdeck.systems.configuration import Crew
-from quarterdeck.tasks.outcome import Outcome, RunEvent
+from quarterdeck.tasks.events import RunEvent
+from quarterdeck.tasks.outcome import Outcome
 from tests.openai_server import Body, Message, OpenAIServer
 from tests.unit.execution.configurations import NO_SECRETS
 from tests.unit.execution.configurations import make_crew as configure_crew

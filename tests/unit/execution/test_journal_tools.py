@@ -7,10 +7,12 @@ import pytest
 from crewai import Crew
 
 from quarterdeck.execution.journal import Journal
-from quarterdeck.execution.journal_store import MemoryStore
-from quarterdeck.execution.journaled_tool import ToolFailed, make_tool
+from quarterdeck.execution.journal_entry import Entry
+from quarterdeck.execution.journal_store import MemoryStore, Place
+from quarterdeck.execution.journaled_tool import CallInDoubt, ToolFailed, make_tool
 from quarterdeck.execution.run import run_crew
 from quarterdeck.execution.stopping import Stop
+from quarterdeck.tasks.questions import Asked
 from quarterdeck.tooling.policy import InDoubt
 from tests.openai_server import Body, Message, OpenAIServer
 from tests.unit.execution.configurations import make_crew as configure_crew
@@ -75,18 +77,97 @@ def test_a_retry_repeats_a_call_in_doubt_with_its_first_key(
     assert len(set(sent)) == 1
 
 
-@pytest.mark.parametrize(
-    ("in_doubt", "reason"), [("fail", "not to be repeated"), ("ask", "a person must decide")]
-)
-def test_a_call_in_doubt_can_end_the_task(in_doubt: InDoubt, reason: str) -> None:
-    sent, stop = run_doubtful(in_doubt)
+def test_a_call_in_doubt_can_end_the_task() -> None:
+    sent, stop = run_doubtful("fail")
     assert len(sent) == 1
     assert isinstance(stop, Stop)
     assert stop.reason == "failed"
     assert stop.error
     assert stop.error.type == "in_doubt"
     assert "'send_letter'" in stop.error.message
-    assert reason in stop.error.message
+    assert "not to be repeated" in stop.error.message
+
+
+class Doubt:
+    """A task whose worker died after its letter was sent, and who asks what is to come."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.sent: list[tuple[str, str]] = []
+        store = MemoryStore("task-1")
+        self.tool = make_letters(self.sent, "ask")
+        run_journaled(build(url, self.tool), Journal(store))
+        self.store = copy_store(store, 1)
+
+    def ask(self) -> Asked:
+        with pytest.raises(Stop) as raised:
+            run_journaled(build(self.url, self.tool), Journal(self.store))
+        assert raised.value.reason == "waiting"
+        assert raised.value.question
+        return raised.value.question
+
+    def answer(self, question: Asked, said: dict[str, Any]) -> None:
+        self.store.record(Place(*question.place), Entry("human", question.kind, said))
+
+    def run(self) -> str:
+        return run_journaled(build(self.url, self.tool), Journal(self.store)).output
+
+
+def test_a_person_can_let_a_call_in_doubt_be_made_again_with_the_same_key() -> None:
+    with OpenAIServer(ask_for_a_letter) as server:
+        doubt = Doubt(server.url)
+        question = doubt.ask()
+        assert (question.kind, question.step, question.agent) == ("tool_in_doubt", "s", "Clerk")
+        assert "'send_letter'" in question.text
+        assert '{"address": "Rome"}' in question.text
+        assert doubt.sent[0][1] in question.text
+        assert doubt.ask() == question
+        assert len(doubt.sent) == 1
+        doubt.answer(question, {"approve": True})
+        assert doubt.run() == "Sent to Rome."
+    assert len(doubt.sent) == 2
+    assert len(set(doubt.sent)) == 1
+
+
+def test_a_person_can_say_what_a_call_in_doubt_has_answered() -> None:
+    with OpenAIServer(ask_for_a_letter) as server:
+        doubt = Doubt(server.url)
+        doubt.answer(doubt.ask(), {"feedback": "It was sent on Monday."})
+        assert doubt.run() == "It was sent on Monday."
+    assert len(doubt.sent) == 1
+
+
+def test_an_approval_is_for_one_call_alone() -> None:
+    """The worker dies in the call that was approved: that is another doubt."""
+    with OpenAIServer(ask_for_a_letter) as server:
+        doubt = Doubt(server.url)
+        first = doubt.ask()
+        doubt.answer(first, {"approve": True})
+        doubt.store.mark_started(Place(*first.place), "send_letter", "code")
+        second = doubt.ask()
+        assert second.place != first.place
+        assert len(doubt.sent) == 1
+        doubt.answer(second, {"approve": True})
+        assert doubt.run() == "Sent to Rome."
+
+
+def test_a_call_whose_answer_was_lost_on_its_way_is_asked_about() -> None:
+    calls = []
+
+    def send(*_: Any) -> str:
+        calls.append(1)
+        raise CallInDoubt("gone")
+
+    store = MemoryStore("task-1")
+    with OpenAIServer(ask_for_a_letter) as server:
+        tool = make_tool("send_letter", "Sends.", Letter, send, has_effect=True, in_doubt="ask")
+        for answered in range(3):
+            with pytest.raises(Stop) as raised:
+                run_journaled(build(server.url, tool), Journal(store))
+            assert raised.value.question
+            assert len(calls) == answered + 1
+            place = Place(*raised.value.question.place)
+            store.record(place, Entry("human", "tool_in_doubt", {"approve": True}))
 
 
 def test_a_tool_without_effect_is_never_in_doubt() -> None:

@@ -20,7 +20,8 @@ from quarterdeck.execution.library import BATCH, Library
 from quarterdeck.execution.run import run_crew
 from quarterdeck.memory.store import MemoryStore
 from quarterdeck.systems.configuration import Crew, Embedder, KnowledgeText
-from quarterdeck.tasks.outcome import MemoryDegraded, Outcome, RunEvent
+from quarterdeck.tasks.events import MemoryDegraded, RunEvent
+from quarterdeck.tasks.outcome import Outcome
 from tests.fakes import FakeTable
 from tests.faults import Crash
 from tests.memories import SCOPE, FakeS3, open_store

@@ -24,7 +24,8 @@ from quarterdeck.execution.run import run_crew
 from quarterdeck.memory.backend import TableStorage
 from quarterdeck.memory.store import MemoryStore
 from quarterdeck.systems.configuration import Crew, Memory
-from quarterdeck.tasks.outcome import MemoryDegraded, Outcome, RunEvent, TaskError
+from quarterdeck.tasks.events import MemoryDegraded, RunEvent
+from quarterdeck.tasks.outcome import Outcome, TaskError
 from quarterdeck.vault import SecretMissing
 from tests.fakes import FakeTable
 from tests.faults import Unreachable

@@ -15,7 +15,8 @@ from quarterdeck.execution.rehearsal import RehearsalLLM
 from quarterdeck.execution.rehearsal_text import split_sentences
 from quarterdeck.execution.run import run_crew
 from quarterdeck.systems.configuration import Crew, Llm, SystemConfiguration
-from quarterdeck.tasks.outcome import Outcome, RunEvent, StepEnded, StepStarted, Usage
+from quarterdeck.tasks.events import RunEvent, StepEnded, StepStarted
+from quarterdeck.tasks.outcome import Outcome, Usage
 from tests.openai_server import COMPLETION_TOKENS, PROMPT_TOKENS, OpenAIServer
 from tests.unit.execution.configurations import NO_SECRETS, make_crew, make_step
 

@@ -14,6 +14,7 @@ from quarterdeck.execution.journaled_tool import CallInDoubt, ToolFailed
 from quarterdeck.execution.run import run_crew
 from quarterdeck.execution.stopping import Stop
 from quarterdeck.execution.tool_proxies import make_proxies, make_proxy
+from quarterdeck.observability import Trace, follow
 from quarterdeck.systems.configuration import Crew
 from quarterdeck.tooling.manifest import Tool, load_manifest
 from quarterdeck.tooling.messages import ToolAnswer, ToolFault, ToolRequest
@@ -76,6 +77,14 @@ def test_what_a_model_asks_reaches_the_tool_unchanged() -> None:
     assert request.arguments == {"city": "Rome"}
     assert request.idempotency_key.startswith("task-1-")
     assert request.seconds == 2
+
+
+def test_the_request_says_which_task_it_is_of() -> None:
+    calls = Calls(ToolAnswer(text="Sunny."))
+    with follow(Trace("task-1", "order-1")):
+        use(calls)
+    [request] = calls.asked
+    assert (request.task_id, request.correlation_id) == ("task-1", "order-1")
 
 
 def test_the_answer_is_journaled() -> None:

@@ -4,9 +4,10 @@ from http import HTTPStatus
 from typing import Any
 
 from quarterdeck.http.services import Services
-from quarterdeck.keys import EVENT_PREFIX, budget_key
+from quarterdeck.keys import budget_key
 from quarterdeck.metrics.reading import MetricsReader
 from quarterdeck.names import read_clock
+from quarterdeck.tasks.event_log import read_batches
 from tests.openai_server import (
     COMPLETION_TOKENS,
     EMBEDDING_TOKENS,
@@ -24,8 +25,8 @@ def answer_all(body: Body) -> Message:
 
 
 def list_events(site: Site, task_id: str) -> list[dict[str, Any]]:
-    partition = site.system.scope.state_key(task_id).pk
-    return [item["event"] for item in site.services.table.query(partition, EVENT_PREFIX)]
+    batches = read_batches(site.services.table, site.system.scope, task_id, 0)
+    return [event.model_dump() for batch in batches for event in batch.events]
 
 
 def count(site: Site) -> dict[str, int]:

@@ -9,8 +9,9 @@ import pytest
 from quarterdeck.execution.journal_entry import Entry
 from quarterdeck.execution.journal_store import JournalStore, Place
 from quarterdeck.http.services import Services
-from quarterdeck.keys import EVENT_PREFIX
 from quarterdeck.table import Update
+from quarterdeck.tasks.event_log import read_batches
+from quarterdeck.tasks.events import Diverged
 from tests.openai_server import Body, Message, OpenAIServer
 from tests.unit.execution.sites import Site, answer
 
@@ -42,9 +43,10 @@ def test_a_run_that_leaves_out_what_was_recorded_says_so(services: Services) -> 
         journal.record(Place("a" * 64, 0), Entry("llm", "another-model", "salt"))
         site.work()
     assert site.view(task_id).status == "succeeded"
-    items = services.table.query(scope.state_key(task_id).pk, EVENT_PREFIX)
-    (event,) = [item["event"] for item in items if item["event"]["type"] == "diverged"]
-    assert event["calls"] == ["another-model"]
+    batches = read_batches(services.table, scope, task_id, 0)
+    events = [event for batch in batches for event in batch.events]
+    (told,) = [event.calls for event in events if isinstance(event, Diverged)]
+    assert told == ("another-model",)
 
 
 def test_a_process_that_hangs_ends_even_when_that_cannot_be_recorded(services: Services) -> None:

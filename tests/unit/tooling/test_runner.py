@@ -1,5 +1,7 @@
 """Tools in their process: what they are told, what they may do, and what is told of them."""
 
+import io
+import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -7,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from quarterdeck.observability import logger
 from quarterdeck.tooling.messages import ToolAnswer
 from quarterdeck.tooling.process import ToolProcess, choose_variables
 from quarterdeck.tooling.runner import LONGEST_TEXT, ToolRunner
@@ -55,6 +58,21 @@ def probe(runner: ToolRunner) -> Callable[..., ToolAnswer]:
 
 def test_a_tool_knows_the_key_of_its_call(probe: Callable[..., ToolAnswer]) -> None:
     assert probe("key") == ToolAnswer(text="key-1")
+
+
+def test_a_tool_knows_which_request_its_call_goes_back_to_and_so_does_the_log(
+    runner: ToolRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = io.StringIO()
+    monkeypatch.setattr(logger.registered_handler, "stream", lines)
+    trace = {"task_id": "t-1", "correlation_id": "order-1"}
+    call = {"tool": "probe", "arguments": {"do": "trace"}, "idempotency_key": "k"}
+    assert runner.handle(call | trace) == ToolAnswer(text="order-1")
+    assert runner.handle(call) == ToolAnswer(text="None")
+    first, second = map(json.loads, lines.getvalue().splitlines())
+    assert (first["message"], first["tool"]) == ("Ran", "probe")
+    assert trace.items() <= first.items()
+    assert not trace.keys() & second.keys()
 
 
 def test_a_tool_sees_no_credentials(probe: Callable[..., ToolAnswer]) -> None:

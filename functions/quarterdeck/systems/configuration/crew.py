@@ -85,6 +85,8 @@ class Crew(Configuration):
     """Utilization below which it gets less."""
     cooldown_period: Whole = Field(default=300, ge=0, le=86_400)
     """Seconds that were quiet before it gets less, and for which a capacity set by hand stands."""
+    input_timeout: Whole | None = Field(default=None, ge=60, le=2_592_000)
+    """Seconds that a question to a person stays open, before its task fails; null: 30 days."""
     budget: Budget = Budget()
     """See below."""
     memory: Memory = Memory()

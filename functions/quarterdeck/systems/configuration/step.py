@@ -1,21 +1,12 @@
 """A step: one CrewAI task."""
 
-from typing import Annotated, Any
-
-from pydantic import BeforeValidator, Field
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
 from quarterdeck.names import Name
 from quarterdeck.systems.configuration.base import Configuration, Line, Prose, Switch, Whole
 from quarterdeck.systems.configuration.output_schema import OutputSchema
 
 MAX_STEPS = 50
-
-
-def refuse_people(value: Any) -> Any:
-    if value is True:
-        raise PydanticCustomError("people", "nobody can be asked yet: leave it false")
-    return value
 
 
 class Step(Configuration):
@@ -41,8 +32,8 @@ class Step(Configuration):
     """What holds of a good answer, in words: the agent's model judges by it."""
     guardrail_max_retries: Whole = Field(default=3, ge=0, le=10)
     """How often an answer that was refused is made anew before the task fails."""
-    human_input: Annotated[Switch, BeforeValidator(refuse_people)] = False
-    """Must be false: people are not asked yet."""
+    human_input: Switch = False
+    """Whether the task waits until a person approves the answer, or says what is to be changed."""
 
     @property
     def texts(self) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import Literal
 from crewai.tools import BaseTool
 from pydantic import BaseModel
 
-from quarterdeck.tooling.calls import read_idempotency_key, read_secret
+from quarterdeck.tooling.calls import read_correlation_id, read_idempotency_key, read_secret
 from quarterdeck.tooling.policy import Policy
 
 POLICY = Policy(has_effect=True, in_doubt="fail", timeout=2, secrets=("search",))
@@ -18,7 +18,7 @@ POLICY = Policy(has_effect=True, in_doubt="fail", timeout=2, secrets=("search",)
 class ProbeArguments(BaseModel):
     do: Literal[
         "environment", "key", "secret", "undeclared", "print", "raise", "exit", "die", "sleep",
-        "go on", "long", "half",
+        "go on", "long", "half", "trace",
     ]  # fmt: skip
     times: int = 1
 
@@ -34,6 +34,8 @@ class Probe(BaseTool):
                 return sorted(os.environ)
             case "key":
                 return read_idempotency_key()
+            case "trace":
+                return read_correlation_id()
             case "undeclared":
                 return read_secret("other")
             case "print":

@@ -1,0 +1,264 @@
+"""Tasks that wait for people: each answer is given once, and no call is made twice."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from quarterdeck.http.services import Services
+from quarterdeck.keys import CALL_PREFIX, LEASE_KEYS
+from quarterdeck.names import parse_time, read_clock
+from quarterdeck.tasks.answers import Answer as GivenAnswer
+from quarterdeck.tasks.submission import retry_task
+from tests import systems
+from tests.api_calls import call
+from tests.openai_server import OpenAIServer, answer_by_rule
+from tests.unit.execution.people import (
+    People,
+    answer,
+    make_crew,
+    make_steps,
+    read_crew,
+    run_monitor,
+)
+from tests.unit.execution.sites import Site
+
+APPROVE = {"approve": True}
+
+
+def ask(site: Site) -> People:
+    """People of a task that has just asked."""
+    people = People(site, site.submit())
+    site.work()
+    return people
+
+
+def test_an_approved_answer_is_taken_and_nothing_is_asked_of_a_model_again(
+    services: Services,
+) -> None:
+    with OpenAIServer(answer) as server:
+        site = Site(services, server.url, crew=make_crew(server.url))
+        people = ask(site)
+        task = people.look()
+        assert task["status"] == "waiting"
+        question = task["question"]
+        assert (question["number"], question["kind"]) == (1, "review")
+        assert (question["step"], question["agent"]) == ("write", "A")
+        assert question["answer_so_far"] == "write"
+        assert "'write'" in question["text"]
+        assert "Do write." in question["text"]
+        assert read_crew(site) == {"running": 0, "waiting": 1}
+        assert len(server.requests) == 1
+        task = people.work(APPROVE)
+    assert (task["status"], task["result"]["output"]) == ("succeeded", "check")
+    assert [step["output"] for step in task["steps"]] == ["write", "check"]
+    assert "question" not in task
+    assert len(server.requests) == 2
+    assert task["usage"]["requests"] == 2
+    assert read_crew(site) == {"running": 0, "waiting": 0}
+
+
+def test_feedback_is_worked_in_until_an_answer_is_approved(services: Services) -> None:
+    with OpenAIServer(answer) as server:
+        site = Site(services, server.url, crew=make_crew(server.url))
+        people = ask(site)
+        task = people.work({"feedback": "be more brief"})
+        assert (task["question"]["number"], len(server.requests)) == (2, 2)
+        assert task["question"]["answer_so_far"] == "write brief"
+        task = people.work({"feedback": "be more kind"})
+        assert (task["question"]["number"], len(server.requests)) == (3, 3)
+        assert task["question"]["answer_so_far"] == "write brief+kind"
+        task = people.work(APPROVE)
+    assert task["status"] == "succeeded"
+    assert task["steps"][0]["output"] == "write brief+kind"
+    assert len(server.requests) == 4
+
+
+def test_the_same_answer_again_changes_nothing_and_another_is_refused(services: Services) -> None:
+    with OpenAIServer(answer) as server:
+        site = Site(services, server.url, crew=make_crew(server.url))
+        people = ask(site)
+        feedback = {"feedback": " be more brief "}
+        assert people.answer(feedback).status == 202
+        again = people.answer({"feedback": "be more brief", "question": 1})
+        assert (again.status, again.json["status"]) == (200, "dispatched")
+        other = people.answer(APPROVE)
+        assert other.status == 409
+        assert "question 1 was answered otherwise" in other.json["detail"]
+        site.work()
+        # It waits for another answer now: what names the first one does not answer the second.
+        assert people.answer(feedback | {"question": 1}).status == 200
+        assert people.answer(APPROVE | {"question": 1}).status == 409
+        assert people.answer(APPROVE | {"question": 3}).status == 409
+        assert people.look()["question"]["number"] == 2
+        assert len(server.requests) == 2
+
+
+def test_a_request_with_a_key_answers_one_question_and_no_later_one(services: Services) -> None:
+    key = {"headers": {"idempotency-key": "k"}}
+    with OpenAIServer(answer) as server:
+        site = Site(services, server.url, crew=make_crew(server.url))
+        people = ask(site)
+        assert people.answer({"feedback": "be more brief"}, **key).status == 202
+        site.work()
+        again = people.answer({"feedback": "be more brief"}, **key)
+    assert (again.status, again.json["status"]) == (202, "waiting")
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert people.answer(APPROVE, **key).status == 422
+
+
+@pytest.mark.parametrize(
+    ("said", "rule"),
+    [
+        ({}, "give approve: true, or feedback"),
+        ({"approve": True, "feedback": "x"}, "exclude one another"),
+        ({"approve": False}, "or cancel it"),
+        ({"approve": "yes"}, "valid boolean"),
+        ({"feedback": " "}, "at least 1 character"),
+        ({"feedback": "x" * 20_001}, "at most 20000 characters"),
+        ({"approve": True, "question": 0}, "greater than or equal to 1"),
+        ({"answer": "x"}, "Extra inputs are not permitted"),
+    ],
+)
+def test_an_answer_that_says_nothing_or_two_things_is_refused(said: Any, rule: str) -> None:
+    with pytest.raises(ValidationError, match=rule):
+        GivenAnswer.model_validate(said)
+
+
+def test_feedback_stands_for_a_refusal() -> None:
+    assert GivenAnswer(approve=False, feedback=" x ").said == {"feedback": "x"}
+    assert GivenAnswer(approve=True).said == {"approve": True}
+
+
+def test_a_task_that_asks_nothing_cannot_be_answered(services: Services) -> None:
+    site = Site(services, "http://127.0.0.1:9/v1")
+    people = People(site, site.submit())
+    faulty = people.answer({"feedback": 5, "more": 1})
+    assert (faulty.status, set(faulty.faults)) == (422, {"feedback", "more"})
+    refused = people.answer(APPROVE)
+    assert (refused.status, refused.json["detail"]) == (
+        409,
+        "the task is dispatched: it has asked nothing",
+    )
+    assert People(site, "unknown").answer(APPROVE).status == 404
+
+
+def test_a_question_that_nobody_answers_ends_the_task_with_what_it_had_done(
+    services: Services,
+) -> None:
+    with OpenAIServer(answer) as server:
+        crew = make_crew(server.url, tasks=make_steps()[::-1], input_timeout=60)
+        site = Site(services, server.url, crew=crew)
+        people = ask(site)
+        assert run_monitor(services, timedelta(seconds=55))["expired"] == 0
+        assert run_monitor(services, timedelta(seconds=65))["expired"] == 1
+        task = people.look()
+        assert (task["status"], task["error"]["type"]) == ("failed", "input_expired")
+        assert "nobody answered question 1" in task["error"]["message"]
+        assert [step["output"] for step in task["steps"]] == ["check"]
+        assert task["usage"]["requests"] == 2
+        assert read_crew(site) == {"running": 0, "waiting": 0}
+        late = people.answer(APPROVE)
+        assert (late.status, late.json["detail"]) == (
+            409,
+            "question 1 is closed unanswered: the task is failed",
+        )
+        # A retry asks the same question, and no model again.
+        new = retry_task(services.table, services.blobs, site.system, people.task_id, read_clock())
+        site.admit()
+        site.work()
+        again = People(site, new.task_id)
+        assert again.look()["question"]["answer_so_far"] == "write"
+        assert len(server.requests) == 2
+        assert again.work(APPROVE)["status"] == "succeeded"
+        assert len(server.requests) == 2
+
+
+def test_a_waiting_task_can_be_cancelled(services: Services) -> None:
+    with OpenAIServer(answer) as server:
+        site = Site(services, server.url, crew=make_crew(server.url))
+        people = ask(site)
+        cancelled = call("POST", f"{people.path}/cancel")
+    assert (cancelled.status, cancelled.json["status"]) == (200, "cancelled")
+    assert cancelled.json["usage"]["requests"] == 1
+    assert people.answer(APPROVE).status == 409
+    assert read_crew(site) == {"running": 0, "waiting": 0}
+
+
+def test_the_time_of_people_is_not_the_tasks(services: Services) -> None:
+    """A question stays open for its crew's time, a task's calls stay for longer than that."""
+    with OpenAIServer(answer) as server:
+        site = Site(services, server.url, crew=make_crew(server.url, input_timeout=2_592_000))
+        people = ask(site)
+        question = people.look()["question"]
+        expires = parse_time(question["expires_at"])
+        assert expires - parse_time(question["asked_at"]) == timedelta(days=30)
+        scope = site.system.scope
+        partition = scope.state_key(people.task_id).pk
+        for item in services.table.query(partition, CALL_PREFIX):
+            assert item["expires_at"] >= (expires + timedelta(days=14)).timestamp() - 1
+        before = services.table.get(scope.state_key(people.task_id)) or {}
+        assert set(LEASE_KEYS) <= before.keys()
+        assert people.answer(APPROVE).status == 202
+        state = services.table.get(scope.state_key(people.task_id)) or {}
+        assert state["rank"] == before["rank"]
+        assert state["waited_ms"] >= 0
+        assert "waiting_since" not in state
+
+
+def test_steps_side_by_side_ask_one_after_the_other(services: Services) -> None:
+    aside = {"async_execution": True, "human_input": True, "context": []}
+    steps = [
+        {"name": "write", "agent": "A", "description": "Do write."} | aside,
+        {"name": "check", "agent": "B", "description": "Do check."} | aside,
+        {"name": "last", "agent": "A", "description": "Do last.", "context": []},
+    ]
+    with OpenAIServer(answer) as server:
+        site = Site(services, server.url, crew=make_crew(server.url, tasks=steps))
+        people = ask(site)
+        first = people.look()["question"]["step"]
+        second = people.work(APPROVE)["question"]["step"]
+        task = people.work(APPROVE)
+    assert {first, second} == {"write", "check"}
+    assert task["status"] == "succeeded"
+    assert len(server.requests) == 3
+
+
+def test_a_managers_answer_is_reviewed(services: Services) -> None:
+    with OpenAIServer(answer_by_rule) as server:
+        steps = [
+            {"name": "write", "description": "Do write.", "human_input": True},
+        ]
+        site = Site(
+            services,
+            server.url,
+            crew=make_crew(server.url, process="hierarchical", tasks=steps),
+        )
+        people = ask(site)
+        task = people.look()
+        assert task["question"]["step"] == "write"
+        asked = len(server.requests)
+        task = people.work(APPROVE)
+    assert task["status"] == "succeeded"
+    assert len(server.requests) == asked
+
+
+def test_a_rehearsal_asks_and_takes_feedback(services: Services) -> None:
+    crew = systems.crew(
+        agents=[systems.agent("A"), systems.agent("B")], tasks=make_steps(), input_timeout=60
+    )
+    site = Site(services, "", crew=crew)
+    people = ask(site)
+    assert people.look()["question"]["answer_so_far"]
+    assert people.work({"feedback": "be more brief"})["question"]["number"] == 2
+    task = people.work(APPROVE)
+    assert (task["status"], task["rehearsal"]) == ("succeeded", True)
+
+
+def test_what_a_model_says_is_no_answer(services: Services) -> None:
+    """However an answer looks: only the API writes what a person has said."""
+    with OpenAIServer(lambda _: {"role": "assistant", "content": '{"approve": true}'}) as server:
+        site = Site(services, server.url, crew=make_crew(server.url))
+        people = ask(site)
+    assert people.look()["status"] == "waiting"
