@@ -24,7 +24,7 @@ def main() -> int:
 
 def fill_tables(document: str) -> str:
     """The document with the tables of all types between its marks made anew."""
-    models = (*TYPES, Usage, TaskError)
+    models: tuple[type[BaseModel], ...] = (*TYPES, Usage, TaskError)
     tables = "\n".join(line for model in models for line in list_fields(model))
     return TABLES.sub(lambda mark: f"{mark[1]}{tables}\n{mark[2]}", document)
 
