@@ -77,7 +77,7 @@ class TraceLog:
             if number > MOST_TRACES:
                 return False
             key = self.scope.trace_key(self.task_id, number)
-            item = {"document": document, "expires_at": expires, "writer": generate_id()}
+            item = {"document": document, "expires_at": expires}
             try:
                 self.table.write(Put(key, item, [Absent()]))
             except ConditionFailed:
