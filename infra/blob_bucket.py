@@ -11,7 +11,7 @@ from infra.wildcards import accept_wildcard
 
 KEY_USE = {"s3:GetObject": "kms:Decrypt", "s3:PutObject": "kms:GenerateDataKey"}
 """What an action asks of the key; large uploads would need kms:Decrypt to write."""
-LONGEST_LIFE_DAYS = 60
+LONGEST_LIFE_DAYS = 35
 """A task's items expire so long after its end: objects, which know only when they were made, later
 by what a task can wait and run."""
 

@@ -66,7 +66,8 @@ class Deployer(ServiceFunction):
             "dynamodb:DeleteItem",
             indexes=("tasks-by-time",),
         )
-        blobs.allow(self.role, "s3:GetObject")
+        # It ends the tasks of a system that is deleted, with what those had done that wait.
+        blobs.allow(self.role, "s3:GetObject", "s3:PutObject")
         deployments.allow_send(self.role)
         allow_model_secrets(self.role, target)
         allow_bedrock(self.role)

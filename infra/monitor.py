@@ -61,8 +61,8 @@ class Monitor(ServiceFunction):
             "dynamodb:DeleteItem",
             indexes=("active-systems", "leases"),
         )
-        # Configurations that are too large for an item.
-        blobs.allow(self.role, "s3:GetObject")
+        # Configurations that are too large for an item; what a task had done that nobody answered.
+        blobs.allow(self.role, "s3:GetObject", "s3:PutObject")
         tasks.allow_send(self.role)
         deployments.allow_send(self.role)
         backups.allow_send(self.role)

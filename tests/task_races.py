@@ -63,14 +63,18 @@ def lose_again(play: Play) -> None:
     play.advance(121)
 
 
-def ask(play: Play) -> None:
-    """For an hour: what waits for its message meanwhile is sent again."""
+def ask_with_room(play: Play) -> None:
+    """For an hour; and there is a slot for whoever is answered."""
+    run(play)
+    play.scale(4)
     play.ask()
 
 
-def redo(play: Play) -> None:
-    """Who was answered runs again."""
+def ask_alone(play: Play) -> None:
+    play.scale(1)
+    play.submit()
     play.deliver()
+    play.ask()
 
 
 def then(start: Start, *more: Start) -> Start:
@@ -99,11 +103,14 @@ STARTS: dict[str, Start] = {
         run, lambda play: play.postpone(), lambda play: play.scale(2), lambda play: play.advance(4)
     ),
     "due again as the last": put_off_last,
-    "waiting": then(run, ask),
-    "waiting too long": then(run, ask, lambda play: play.advance(3601)),
-    "answered": then(run, ask, lambda play: play.answer(number=-1)),
+    "waiting": then(ask_with_room),
+    "waiting too long": then(ask_alone, lambda play: play.advance(3601)),
+    "answered": then(run, lambda play: play.ask(), lambda play: play.answer(number=-1)),
     "waiting again": then(
-        run, lambda play: play.scale(2), ask, lambda play: play.answer(number=-1), redo, ask
+        ask_with_room,
+        lambda play: play.answer(number=-1),
+        lambda play: play.deliver(),
+        lambda play: play.ask(),
     ),
     "ended": then(run, lambda play: play.finish(outcome="failed")),
 }
@@ -111,6 +118,8 @@ STARTS: dict[str, Start] = {
 STEPS: dict[str, Step] = {
     "submit": lambda play, plan: play.submit(plan),
     "submit known": lambda play, plan: play.submit_known(plan),
+    "submit once": lambda play, plan: play.submit_once(plan),
+    "submit other": lambda play, plan: play.submit_once(plan, body="that"),
     "admit": lambda play, plan: play.admit(plan),
     "deliver": lambda play, plan: play.deliver(plan),
     "deliver first": lambda play, plan: play.deliver(plan, -1),

@@ -24,7 +24,8 @@ HELP = """\
 The text of INPUT becomes the one input that the crew's texts ask for ({document}, say) and that
 --set does not give; if they ask for none, it is appended to the description. A secret NAME of a
 model or a tool is read from the environment variable NAME_API_KEY: `secret: openai` from
-OPENAI_API_KEY. What the crew learns it knows until the run is over."""
+OPENAI_API_KEY. What the crew learns it knows until the run is over. A step with `human_input` asks
+on the terminal."""
 
 DESCRIPTION = "Sum up what matters."
 
@@ -115,11 +116,14 @@ def rehearse(crew: Crew, description: str, inputs: dict[str, str], *, verbose: b
         # Not before the process is prepared: crewai reads the environment at its import.
         from infra.local.run_knowledge import RunPieces
         from infra.local.run_memory import RunStorage
+        from infra.local.run_questions import ask_on_terminal, end_unanswered
+        from quarterdeck.execution.journal import Journal
+        from quarterdeck.execution.journal_store import MemoryStore
         from quarterdeck.execution.run import run_crew
         from quarterdeck.execution.tool_proxies import make_proxies
 
         manifest = load_manifest_for(crew)
-        with open_tools(manifest) as tools:
+        with open_tools(manifest) as tools, end_unanswered() as unanswered:
             return run_crew(
                 "local",
                 crew,
@@ -129,10 +133,12 @@ def rehearse(crew: Crew, description: str, inputs: dict[str, str], *, verbose: b
                 read_secret=read_secret,
                 verbose=verbose,
                 on_event=print_event,
+                journal=Journal(MemoryStore(), ask=ask_on_terminal),
                 tools=make_proxies(crew, manifest, tools.call),
                 storage=RunStorage(),
                 pieces=RunPieces(),
             )
+        return unanswered[0]
 
 
 def print_event(event: RunEvent) -> None:

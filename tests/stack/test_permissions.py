@@ -53,14 +53,14 @@ ALLOWED = {
     },
     "authorizer": EVERY | {"dynamodb:GetItem", "dynamodb:UpdateItem"} | SECRET,
     "deployer": {
-        *(EVERY | STATE | QUERY | PUT | {"s3:GetObject"} | SEND | CONSUME),
+        *(EVERY | STATE | QUERY | PUT | BLOBS | SEND | CONSUME),
         *(SECRET | BEDROCK | INVOKE),
     },
     "worker": {
         *(EVERY | STATE | QUERY | PUT | BLOBS | REMOVE | SEND | CONSUME),
         *(SECRET | BEDROCK | INVOKE | ANNOUNCE),
     },
-    "monitor": EVERY | STATE | QUERY | PUT | {"s3:GetObject"} | SEND | LOOKUP | ANNOUNCE,
+    "monitor": EVERY | STATE | QUERY | PUT | BLOBS | SEND | LOOKUP | ANNOUNCE,
     "backup": EVERY | STATE | QUERY | PUT | BLOBS | ARCHIVES | SEND | CONSUME,
     "tools_runner": LOGS | SECRET,
 }
@@ -236,6 +236,16 @@ def test_who_ends_tasks_tells_it_on_the_bus_and_the_monitor_alone_raises_alerts(
         assert find_resources(assembly, name, "events:PutEvents") == {f"<{bus}.Arn>"}
         topics = {questions, alerts} if name == "monitor" else {questions}
         assert find_resources(assembly, name, "sns:Publish") == {f"<{topic}>" for topic in topics}
+    # Its policy lets nobody else in, as SNS's own would.
+    policies = assembly.find("AWS::SNS::TopicPolicy").values()
+    [policy] = [each for each in policies if each["Topics"] == [{"Ref": questions}]]
+    let_in = {
+        flatten(arn)
+        for each in policy["PolicyDocument"]["Statement"]
+        if each["Effect"] == "Allow"
+        for arn in as_list(each["Principal"]["AWS"])
+    }
+    assert len(let_in) == 3
 
 
 def test_a_release_is_checked_by_who_may_call_its_versions_alone(production: Assembly) -> None:

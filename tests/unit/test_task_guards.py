@@ -15,6 +15,7 @@ ONE_END = "END is put once"
 # {transition or deed: the steps of a trial that are to meet others in it, and where they begin}
 STAGES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "submit_task": (("submit known",), ("dispatched",)),
+    "submit once": (("submit once", "submit other"), ("queued",)),
     "dispatch_task": (("admit",), ("queued", "due again")),
     "resend_task": (("monitor ahead", "monitor"), ("undelivered",)),
     "claim_task": (("deliver",), ("handed on",)),
@@ -34,9 +35,9 @@ STAGES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "wait_task": (("ask", "ask first"), ("running", "handed on")),
     "resume_task": (("approve first", "correct first"), ("waiting", "waiting again")),
-    "expire_task": (("monitor", "monitor ahead"), ("waiting too long", "waiting again")),
+    "expire_task": (("monitor",), ("waiting too long",)),
     "answered": (("approve first", "correct first"), ("answered", "waiting again")),
-    "expire": (("monitor",), ("waiting", "waiting too long")),
+    "expire": (("monitor",), ("waiting too long",)),
 }
 
 # (where, old, new, which of STAGES)
@@ -141,6 +142,10 @@ EDITS = [
         'remove=["nothing"]',
         "dispatch_task",
     ),
+    ("idempotency:Once.remember", "[self._unless]", "[]", "submit once"),
+    ("idempotency:Once.find", 'item["asked"] != self._asked', "False", "submit once"),
+    ("idempotency:act_once", "(ConditionFailed, QuarterdeckError)", "KeyError", "submit once"),
+    ("tasks.submission:enqueue_task", "*remember(", "*[] and remember(", "submit once"),
     ("table:is_done", "return bool(wanted) and", "return bool(wanted) or", "claim_task"),
 ]
 

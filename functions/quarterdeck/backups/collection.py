@@ -30,7 +30,7 @@ from quarterdeck.systems.records import FIRST
 from quarterdeck.table import Item, Table, marshal_item
 from quarterdeck.tasks.states import TERMINAL
 
-LONGEST_LIFE = timedelta(days=60)
+LONGEST_LIFE = timedelta(days=35)
 """From a task's creation until its end, with what may be between: its blobs are kept so much longer
 than its items are."""
 DAY = timedelta(days=1)

@@ -8,7 +8,15 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from quarterdeck.backups.archive.records import Record
-from quarterdeck.keys import EVENT_PREFIX, INDEX_KEYS, Key, Scope, name_crew, name_task
+from quarterdeck.keys import (
+    EVENT_PREFIX,
+    INDEX_KEYS,
+    QUESTION_PREFIX,
+    Key,
+    Scope,
+    name_crew,
+    name_task,
+)
 from quarterdeck.names import format_time, parse_time
 from quarterdeck.table import Item, marshal_item, unmarshal_item
 from quarterdeck.tasks.outcome import Outcome, TaskError, summarize_outcome
@@ -20,7 +28,7 @@ INTERRUPTED = Outcome(
         type="interrupted", message="the task had not ended when the system was restored"
     ),
 )
-TRANSIENT = {*INDEX_KEYS, "claimed_by", "not_before", "cancel_requested"}
+TRANSIENT = {*INDEX_KEYS, "claimed_by", "not_before", "waiting_since", "cancel_requested"}
 """What only a task that lives has, and the keys of indexes."""
 
 
@@ -96,7 +104,7 @@ def rebuild_task(task_id: str, records: Sequence[Record], target: Target) -> Reb
     events = {
         scope.place(records[0].pk, sk): event
         for sk, event in found.items()
-        if sk.startswith(EVENT_PREFIX) and not is_expired(event, target.now)
+        if sk.startswith((EVENT_PREFIX, QUESTION_PREFIX)) and not is_expired(event, target.now)
     }
     items = {
         **events,

@@ -171,10 +171,17 @@ class Journal:
         entry = self.find(place)
         if entry is None:
             with self.enter_call():
-                if self._ask is None:
-                    self.gate.stop(Stop("waiting", question=self._finish_question(question)))
-                entry = self.record(place, "human", question.kind, self._ask(question))
+                said = self._get_answer(self._finish_question(question))
+                entry = self.record(place, "human", question.kind, said)
         return dict(entry.answer)
+
+    def _get_answer(self, question: Asked) -> Answered:
+        if self._ask is None:
+            self.gate.stop(Stop("waiting", question=question))
+        try:
+            return self._ask(question)
+        except Stop as stop:
+            self.gate.stop(stop)
 
     def _finish_question(self, question: Asked) -> Asked:
         texts = ("step", "agent", "text", "answer_so_far")

@@ -7,7 +7,7 @@ from quarterdeck.blobs import BlobStore
 from quarterdeck.errors import NotFound
 from quarterdeck.keys import OutboxKey, Scope
 from quarterdeck.metrics.tally import Tally
-from quarterdeck.names import format_time, generate_id
+from quarterdeck.names import format_time, generate_id, parse_time
 from quarterdeck.observability import count_event, logger
 from quarterdeck.systems.store import SystemStore
 from quarterdeck.table import ConditionFailed, Table
@@ -21,6 +21,7 @@ from quarterdeck.tasks.questions import (
     Asked,
     Progress,
     describe_question,
+    find_expiry,
     keep_journals,
     open_question,
     store_question,
@@ -131,7 +132,7 @@ class Attempt:
     def wait(self, ran_ms: int, asked: Asked, progress: Progress) -> bool:
         """Leaves the task to a person, without its slot; False as `end`."""
         now, counts = self.clock(), self.tally.read()
-        expires = now + timedelta(seconds=asked.seconds)
+        expires = find_expiry(parse_time(self.state.created_at), asked.seconds, now)
         question = open_question(asked, progress, self.state.question + 1, now, expires)
         self.log.flush()
         self._keep_journals(expires)

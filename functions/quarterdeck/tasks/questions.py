@@ -17,6 +17,9 @@ from quarterdeck.tasks.states import TaskState
 
 LONGEST_WAIT = 30 * 24 * 3600
 """Seconds that a question stays open for, if its crew does not say."""
+SHORTEST_WAIT = timedelta(seconds=60)
+LONGEST_LIFE = timedelta(days=30)
+"""Of a task that waits, since its submit: what it needs is in S3 for some days more."""
 KEPT_AT_ONCE = 8
 MARGIN = timedelta(days=1)
 """Kept so much longer than it must be: the next question of the same day moves nothing."""
@@ -71,6 +74,12 @@ class Question(QuestionView):
 
     place: tuple[str, int]
     progress: Progress
+
+
+def find_expiry(created: datetime, seconds: int, now: datetime) -> datetime:
+    """When a question expires that is asked now, of a task that was submitted then."""
+    wanted, last = now + timedelta(seconds=seconds), created + LONGEST_LIFE
+    return max(min(wanted, last), now + SHORTEST_WAIT)
 
 
 def open_question(

@@ -1,3 +1,4 @@
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -116,3 +117,26 @@ def test_a_tool_that_is_not_there_is_named(
     assert capsys.readouterr().err == (
         "crews[0].agents[0].tools[0]: unknown tool 'shell'; known are: calculator, read_web_page\n"
     )
+
+
+def write_asking(tmp_path: Path) -> str:
+    step = make_step("{description}") | {"human_input": True}
+    return write(tmp_path, {"name": "one", "agents": [AGENT], "tasks": [step]})
+
+
+def test_a_step_asks_on_the_terminal_until_it_is_approved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", StringIO("Be more brief.\n\n"))
+    assert main(["--crew", write_asking(tmp_path), "--description", "Why salt?"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.count("Is the answer of the step 'look' good") == 2
+    assert "succeeded (rehearsal): " in shown
+
+
+def test_a_step_that_asks_where_nobody_is_fails_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", StringIO())
+    assert main(["--crew", write_asking(tmp_path)]) == 1
+    assert "nobody_to_ask: the step 'look' asks, and nobody answers" in capsys.readouterr().out
