@@ -22,7 +22,7 @@ SKEWS = timedelta(minutes=10)
 """More than any two clocks are apart."""
 
 
-class Answer(NamedTuple):
+class Accepted(NamedTuple):
     """`task_id` is None when the key was refused as another request's."""
 
     key: str
@@ -30,7 +30,7 @@ class Answer(NamedTuple):
     task_id: str | None
 
 
-def submit_once(world: World, actor: Actor, key: str, body: str) -> Answer:
+def submit_once(world: World, actor: Actor, key: str, body: str) -> Accepted:
     """As the route does it. The task's description says by which key it was made."""
     asked = f"{key}: {body}"
     request = TaskRequest(description=asked, crew_name="one")
@@ -47,11 +47,11 @@ def submit_once(world: World, actor: Actor, key: str, body: str) -> Answer:
             world.table, Once("caller", "POST /tasks", key, body), actor.clock, accept, recall
         )
     except InvalidInput:
-        return Answer(key, body, None)
-    return Answer(key, body, state.task_id)
+        return Accepted(key, body, None)
+    return Accepted(key, body, state.task_id)
 
 
-def check_once(items: Iterable[Item], answers: Iterable[Answer]) -> Iterator[str]:
+def check_once(items: Iterable[Item], answers: Iterable[Accepted]) -> Iterator[str]:
     """A key makes one task in a day, and says so to all who ask the same; others are refused."""
     kept = {(parse_task(item), item["sk"]): item for item in items}
     made = {
