@@ -76,8 +76,7 @@ class TraceLog:
             if number > MOST_TRACES:
                 return False
             key = self.scope.trace_key(self.task_id, number)
-            expires = Expiry("traces", now)
-            item = {"document": document, "expires_at": expires, "writer": generate_id()}
+            item = {"document": document, "expires_at": Expiry("traces", now)}
             try:
                 self.table.write(Put(key, item, [Absent()]))
             except ConditionFailed:
