@@ -77,7 +77,11 @@ class Alerts(Construct):
         # Without a policy of its own, the topic would have SNS's, which lets all of the account in.
         self.questions.add_to_resource_policy(
             PolicyStatement(
-                principals=[role], actions=["sns:Publish"], resources=[self.question_topic_arn]
+                # Else CDK numbers it, by how many were before.
+                sid=f"Allow{role.node.path.split('/')[1]}",
+                principals=[role],
+                actions=["sns:Publish"],
+                resources=[self.question_topic_arn],
             )
         )
         Policy(
