@@ -86,6 +86,16 @@ class TaskLife(RuleBasedStateMachine):
         self.play.postpone(plan, number, delay_s)
 
     @precondition(lambda self: self.play.attempts)
+    @rule(plan=plans, number=picks, tokens=st.sampled_from([1, 100, 200]))
+    def hold(self, plan: Plan, number: int, tokens: int) -> None:
+        self.play.hold(plan, number, tokens)
+
+    @precondition(lambda self: self.play.spending.held)
+    @rule(plan=plans, number=picks, used=st.sampled_from([0, 60, 200]))
+    def settle_call(self, plan: Plan, number: int, used: int) -> None:
+        self.play.settle_call(plan, number, used)
+
+    @precondition(lambda self: self.play.attempts)
     @rule(plan=plans, number=picks, seconds=st.sampled_from([60, 3600, 2_592_000]))
     def ask(self, plan: Plan, number: int, seconds: int) -> None:
         self.play.ask(plan, number, seconds)

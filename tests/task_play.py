@@ -70,6 +70,7 @@ class Play:
         if self.in_memory:
             self.client.on_change = self.watch.see_change
         self.attempts: list[Attempt] = []
+        self.spending = self.watch.spending
         self.accepted: list[Accepted] = []
         self._table_name = table_name
         self._owned: set[tuple[str, int]] = set()
@@ -140,6 +141,7 @@ class Play:
         owner = (attempt.state.task_id, attempt.state.epoch)
         self.watch.expect(owner not in self._owned, "two workers have one epoch", owner)
         self._owned.add(owner)
+        self.spending.open(attempt)
         self.attempts.append(attempt)
 
     def deliver_nonsense(self, number: int, change: dict[str, Any]) -> None:
@@ -169,6 +171,15 @@ class Play:
 
     def postpone(self, plan: Plan = SMOOTH, number: int = 0, delay_s: float = 2.5) -> None:
         self._let_leave(lambda attempt: attempt.postpone(1000, delay_s, 1), plan, number)
+
+    def hold(self, plan: Plan = SMOOTH, number: int = 0, tokens: int = 100) -> None:
+        self._let_worker(lambda attempt: self.spending.hold(attempt, tokens), plan, number)
+
+    def settle_call(self, plan: Plan = SMOOTH, number: int = 0, used: int = 60) -> None:
+        if self.spending.held:
+            attempt, held = pick(self.spending.held, number)
+            spending = self.spending
+            self._let("worker", lambda actor: spending.settle(attempt, held, used), plan, attempt)
 
     def ask(self, plan: Plan = SMOOTH, number: int = 0, seconds: int = 3600) -> None:
         """The worker's run has come to a question."""
@@ -274,6 +285,7 @@ class Play:
     def _let_leave(self, act: Callable[[Attempt], object], plan: Plan, number: int) -> None:
         def leave(attempt: Attempt) -> None:
             attempt.untold = None  # Of a trial before, which has been taken back.
+            self.spending.close(attempt)
             act(attempt)
             if attempt.untold:
                 self.world.announcer.tell(attempt.untold)
@@ -318,6 +330,7 @@ class Play:
             *self.world.violations,
             *self.watch.check_messages(),
             *check_everything(self.world.scope, items),
+            *self.spending.check(items),
             *check_once(items, self.accepted),
             *check_told(items, self.world.wire.details),
         ]
@@ -340,6 +353,8 @@ class Play:
         holders: list[Any] = [
             *(world.violations, world.cancel_asked, world.cancelled),
             *(world.queue.messages, world.queue.told_at, watch.changed_at, watch.dispatched_by),
+            *(self.spending.held, self.spending.through),
+            *(self.spending.own, self.spending.ended_by),
             *(watch.queued_at, watch.states, watch.losses, watch.recorded, watch.answers),
             *(self.attempts, self.accepted, self._owned, world.wire.events),
         ]

@@ -39,8 +39,10 @@ def put_off_last(play: Play) -> None:
 
 
 def run(play: Play) -> None:
+    """With a call on its way, that holds a part of the budgets."""
     dispatch(play)
     play.deliver()
+    play.hold()
 
 
 def lose(play: Play) -> None:
@@ -53,9 +55,11 @@ def run_again(play: Play) -> None:
     play.submit()
     for _ in range(2):
         play.deliver()
+        play.hold(tokens=50)
         play.advance(121)
         play.monitor()
     play.deliver()
+    play.hold(tokens=50)
 
 
 def lose_again(play: Play) -> None:

@@ -11,6 +11,7 @@ from quarterdeck.table import Item, unmarshal_item
 from quarterdeck.tasks.answers import Answer
 from quarterdeck.tasks.states import HOLDS_SLOT, TERMINAL, TaskState
 from tests.dynamodb_rules import Record
+from tests.task_spending import Spending
 from tests.task_world import Actor, World
 
 ANSWERED = {"answer", "answered_at", "answered_by"}
@@ -51,6 +52,7 @@ class Watch:
         """Who made a task `dispatched`, or is to send its message again, and when."""
         self.losses: Counter[str] = Counter()
         self.recorded: set[str] = set()
+        self.spending = Spending(world)
         self.answers: dict[tuple[str, str], Item] = {}
         """By the question's key: what a person has said."""
 
@@ -74,6 +76,8 @@ class Watch:
             self.expect(old is None and new is not None, "END is put once", old, new)
         elif sk.startswith("CALL#"):
             self.recorded.add(parse_task_key(pk)[1])
+        elif sk.startswith("HOLD#") and new and old is None:
+            self.spending.see_hold(new, self.states[parse_task_key(pk)[1]])
         elif sk.startswith("QUESTION#"):
             self._see_question(old, new)
         elif sk.startswith("QUEUE#"):
@@ -119,6 +123,7 @@ class Watch:
             self.violations.append(f"a task came or went: {old} -> {new}")
             return
         self.states[new["task_id"]] = new
+        self.spending.see_end(new)
         if old is None:
             return
         step = (old["status"], new["status"])

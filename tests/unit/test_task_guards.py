@@ -15,6 +15,7 @@ ONE_END = "END is put once"
 # {transition or deed: the steps of a trial that are to meet others in it, and where they begin}
 STAGES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "submit_task": (("submit known",), ("dispatched",)),
+    "settle_left": (("cancel", "cancel first"), ("reaped",)),
     "submit once": (("submit once", "submit other"), ("queued",)),
     "dispatch_task": (("admit",), ("queued", "due again")),
     "resend_task": (("monitor ahead", "monitor"), ("undelivered",)),
@@ -142,6 +143,25 @@ EDITS = [
         'remove=["nothing"]',
         "dispatch_task",
     ),
+    (
+        "tasks.ending:stop_task",
+        "settle_left(table, scope, state.crew_name, task_id)",
+        "pass",
+        "settle_left",
+    ),
+    (
+        "tasks.upkeep:Upkeep._reap",
+        "settle_left(self.table, scope, state.crew_name, state.task_id)",
+        "pass",
+        "bury",
+    ),
+    (
+        "tasks.budgets:settle_hold",
+        "Delete(scope.hold_key(task_id, held.hold_id), [Present()])",
+        "*[]",
+        "finish_task",
+    ),
+    ("tasks.budgets:settle_hold", "(used - held.amount)", "used", "finish_task"),
     ("idempotency:Once.remember", "[self._unless]", "[]", "submit once"),
     ("idempotency:Once.find", 'item["asked"] != self._asked', "False", "submit once"),
     ("idempotency:act_once", "(ConditionFailed, QuarterdeckError)", "KeyError", "submit once"),

@@ -8,6 +8,7 @@ from quarterdeck.blobs import BlobStore
 from quarterdeck.errors import Conflict
 from quarterdeck.keys import Scope
 from quarterdeck.table import ConditionFailed, Table
+from quarterdeck.tasks.budgets import settle_left
 from quarterdeck.tasks.event_log import append_event
 from quarterdeck.tasks.events import CancelRequested, Ended, TaskEvent
 from quarterdeck.tasks.outcome import Outcome, TaskError
@@ -62,6 +63,7 @@ def stop_task(
             else:
                 outcome, document = end_idle(table, blobs, scope, state, CANCELLED)
                 table.write(*cancel_task(scope, state, outcome, document, clock()))
+                settle_left(table, scope, state.crew_name, task_id)
                 event = describe_end(outcome)
         except ConditionFailed:
             continue

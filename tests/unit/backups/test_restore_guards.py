@@ -90,7 +90,7 @@ EDITS = [
         PROOF,
     ),
     ("tasks.attempt:claim", 'system.state == "restoring"', "False", CLAIM),
-    ("tasks.upkeep:Upkeep._settle", ' or system.state == "restoring"', "", MONITOR),
+    ("tasks.upkeep:Upkeep._settle_state", ' or system.state == "restoring"', "", MONITOR),
     ("tasks.upkeep:Upkeep._admit", 'system.state == "restoring"', "False", MONITOR),
 ]
 

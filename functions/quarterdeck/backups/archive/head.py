@@ -5,9 +5,9 @@ import binascii
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from botocore.exceptions import ClientError
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from quarterdeck.backups.archive.damage import ArchiveDamaged
+from quarterdeck.backups.archive.damage import ArchiveDamaged, parse_object
 from quarterdeck.backups.archive.layout import FORMAT, HEAD, VERSION, ArchiveName
 
 if TYPE_CHECKING:
@@ -99,12 +99,7 @@ def write_head(head: Head) -> bytes:
 
 
 def read_head(content: bytes) -> Head:
-    try:
-        head = Head.model_validate_json(content, strict=True)
-    except ValidationError as error:
-        fault = error.errors()[0]
-        place = ".".join(map(str, fault["loc"]))
-        raise ArchiveDamaged(HEAD, f"{place or 'it'}: {fault['msg']}") from None
+    head = parse_object(Head, HEAD, content)
     if (head.format, head.version) != (FORMAT, VERSION):
         raise ArchiveDamaged(
             HEAD,

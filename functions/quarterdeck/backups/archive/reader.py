@@ -5,10 +5,8 @@ import hmac
 from collections.abc import Iterator
 from io import BytesIO
 
-from pydantic import ValidationError
-
 from quarterdeck.backups.archive.compression import NotCompressed, decompress
-from quarterdeck.backups.archive.damage import ArchiveDamaged
+from quarterdeck.backups.archive.damage import ArchiveDamaged, parse_object
 from quarterdeck.backups.archive.head import ArchiveKeys
 from quarterdeck.backups.archive.layout import (
     FORMAT,
@@ -86,12 +84,7 @@ def list_archives(objects: ArchiveObjects, system_id: str | None = None) -> Iter
 
 def read_manifest(name: ArchiveName, seal: Seal, sealed: bytes) -> Manifest:
     plain = unpack(MANIFEST, seal.open(MANIFEST, sealed), MANIFEST_LIMIT)
-    try:
-        manifest = Manifest.model_validate_json(plain, strict=True)
-    except ValidationError as error:
-        fault = error.errors()[0]
-        place = ".".join(map(str, fault["loc"]))
-        raise ArchiveDamaged(MANIFEST, f"{place or 'it'}: {fault['msg']}") from None
+    manifest = parse_object(Manifest, MANIFEST, plain)
     if (manifest.format, manifest.version) != (FORMAT, VERSION):
         raise ArchiveDamaged(MANIFEST, f"it is {manifest.format} version {manifest.version}")
     if (manifest.system_id, manifest.backup_id, manifest.encryption) != (*name, seal.encryption):

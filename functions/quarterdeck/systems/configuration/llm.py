@@ -1,7 +1,7 @@
 """The model of an agent."""
 
-from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, Literal, LiteralString
 
 from pydantic import BeforeValidator, Field, HttpUrl, StringConstraints, field_validator
 from pydantic_core import PydanticCustomError
@@ -63,13 +63,7 @@ class Llm(Configuration):
     @field_validator("model")
     @classmethod
     def check_provider(cls, model: str) -> str:
-        provider, separator, name = model.partition("/")
-        if model != REHEARSAL and not (separator and name and provider in PROVIDERS):
-            raise PydanticCustomError(
-                "model_name",
-                "'{model}' is neither 'rehearsal' nor 'provider/name' of a provider of {providers}",
-                {"model": model, "providers": ", ".join(PROVIDERS)},
-            )
+        check_name(model, PROVIDERS, "model_name")
         return model
 
     @classmethod
@@ -93,6 +87,17 @@ class Llm(Configuration):
     @property
     def provider(self) -> str:
         return find_provider(self.model)
+
+
+def check_name(model: str, providers: Sequence[str], fault: LiteralString) -> None:
+    """`rehearsal`, or a provider's name, a slash and a name."""
+    provider, _, name = model.partition("/")
+    if model != REHEARSAL and not (name and provider in providers):
+        raise PydanticCustomError(
+            fault,
+            "'{model}' is neither 'rehearsal' nor 'provider/name' of a provider of {providers}",
+            {"model": model, "providers": ", ".join(providers)},
+        )
 
 
 def find_provider(model: Any) -> str:

@@ -12,6 +12,7 @@ from quarterdeck.systems.configuration.llm import (
     REHEARSAL,
     Llm,
     LlmOrName,
+    check_name,
     expand_llm,
     find_provider,
 )
@@ -40,14 +41,8 @@ another number cannot be searched: memory then fails until they are erased."""
     @field_validator("model")
     @classmethod
     def check_model(cls, model: str) -> str:
-        provider, separator, name = model.partition("/")
-        if model != REHEARSAL and not (separator and name and provider in EMBEDDING_PROVIDERS):
-            raise PydanticCustomError(
-                "embedder_name",
-                "'{model}' is neither 'rehearsal' nor 'provider/name' of a provider of {providers}",
-                {"model": model, "providers": ", ".join(EMBEDDING_PROVIDERS)},
-            )
-        if provider == "bedrock" and not model.startswith(TITAN):
+        check_name(model, EMBEDDING_PROVIDERS, "embedder_name")
+        if find_provider(model) == "bedrock" and not model.startswith(TITAN):
             rule = "'{model}' is none of Bedrock's models that are known here: {titan}…"
             raise PydanticCustomError("embedder_name", rule, {"model": model, "titan": TITAN})
         return model
