@@ -4,7 +4,7 @@ ENV ?= development
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install layers demo up down run tool check-crews deploy-crews crew-fields settings-table event-schemas test prove check format sbom audit synth bootstrap deploy diff comment destroy smoke redrive recover logs
+.PHONY: help install layers demo up down run tool check-crews deploy-crews crew-fields settings-table event-schemas test prove check format sbom audit synth bootstrap deploy diff comment destroy smoke cost cost-table redrive recover logs
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -92,6 +92,12 @@ comment: ## what `make diff REPORT=file` wrote, as a comment on a pull request: 
 
 smoke: install ## the sample crew through a deployed service: URL=https://… KEY=…
 	@PYTHONPATH=functions:. $(PYTHON) -m infra.smoke
+
+cost: install ## USD a month by AWS's list prices: ENV=production TASKS=100000 (CALLS=4 DURATION=30 REQUESTS=6 CREWS=1)
+	@$(PYTHON) -m infra.cost "$(ENV)"
+
+cost-table: install ## writes the examples of docs/operations.md
+	@$(PYTHON) -m infra.cost_examples
 
 recover: install ## systems from their archives when the table is lost: ENV=production (FROM=table)
 	@PYTHONPATH=functions:. $(PYTHON) -m infra.recover "$(ENV)" $(FROM)

@@ -10,6 +10,7 @@ from constructs import Construct
 from infra.alerts import Alerts
 from infra.environment import Target
 from infra.http_api import HttpApi
+from infra.runbook import describe_alarm
 from infra.service_function import ServiceFunction
 from infra.work_queue import WorkQueue
 
@@ -166,7 +167,7 @@ class Alarms(Construct):
             self,
             name.title().replace("-", ""),
             alarm_name=f"{self._prefix}-{name}",
-            alarm_description=description,
+            alarm_description=describe_alarm(name, description),
             metric=metric,
             threshold=threshold,
             comparison_operator=comparison,

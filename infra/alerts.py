@@ -74,6 +74,12 @@ class Alerts(Construct):
 
     def allow_announce(self, role: Role) -> None:
         """Lets the role send to the bus and to the topic of questions."""
+        # Without a policy of its own, the topic would have SNS's, which lets all of the account in.
+        self.questions.add_to_resource_policy(
+            PolicyStatement(
+                principals=[role], actions=["sns:Publish"], resources=[self.question_topic_arn]
+            )
+        )
         Policy(
             role,
             "Announce",

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from quarterdeck.tasks.states import OFFSETS
+from tests.task_once import BODIES, KEYS
 from tests.task_play import ANSWERS, OUTCOMES, Play
 from tests.task_world import CREWS, FAULTS, SMOOTH, Plan
 
@@ -44,6 +45,10 @@ class TaskLife(RuleBasedStateMachine):
     @rule(plan=plans, crew=crews, priority=priorities)
     def submit(self, plan: Plan, crew: str, priority: str) -> None:
         self.play.submit(plan, crew, priority)
+
+    @rule(plan=plans, key=st.sampled_from(KEYS), body=st.sampled_from(BODIES))
+    def submit_once(self, plan: Plan, key: str, body: str) -> None:
+        self.play.submit_once(plan, key, body)
 
     @rule(plan=plans, crew=crews)
     def admit(self, plan: Plan, crew: str) -> None:

@@ -22,6 +22,7 @@ from quarterdeck.tasks.states import TERMINAL
 from quarterdeck.tasks.submission import TaskRequest, accept_task, retry_task
 from quarterdeck.tasks.upkeep import Upkeep
 from tests.fake_dynamodb import FakeDynamoDB
+from tests.task_once import Accepted, check_once, submit_once
 from tests.task_watch import Watch, check_everything, check_told, list_untold, read_all
 from tests.task_world import CREWS, SMOOTH, Actor, Plan, Role, Sent, World
 
@@ -68,6 +69,7 @@ class Play:
         if self.in_memory:
             self.client.on_change = self.watch.see_change
         self.attempts: list[Attempt] = []
+        self.accepted: list[Accepted] = []
         self._table_name = table_name
         self._owned: set[tuple[str, int]] = set()
         self._known: dict[int, Any] = {}
@@ -97,6 +99,16 @@ class Play:
     def submit_known(self, plan: Plan = SMOOTH) -> None:
         if self.watch.states:
             self.submit(plan, known_id=next(iter(self.watch.states)))
+
+    def submit_once(self, plan: Plan = SMOOTH, key: str = "first", body: str = "this") -> None:
+        """By a key; sent again with it as a caller would who got no answer."""
+        world = self.world
+
+        def act(actor: Actor) -> None:
+            self.accepted.append(submit_once(world, actor, key, body))
+            admit_for(world.table, world.queue, world.scope, "one", actor.clock)
+
+        self._let("api", act, plan)
 
     def admit(self, plan: Plan = SMOOTH, crew: str = "one") -> None:
         world = self.world
@@ -305,6 +317,7 @@ class Play:
             *self.world.violations,
             *self.watch.check_messages(),
             *check_everything(self.world.scope, items),
+            *check_once(items, self.accepted),
             *check_told(items, self.world.wire.details),
         ]
         self._broken = self._broken or bool(wrong)
@@ -327,7 +340,7 @@ class Play:
             *(world.violations, world.cancel_asked, world.cancelled),
             *(world.queue.messages, world.queue.told_at, watch.changed_at, watch.dispatched_by),
             *(watch.queued_at, watch.states, watch.losses, watch.recorded, watch.answers),
-            *(self.attempts, self._owned, world.wire.events),
+            *(self.attempts, self.accepted, self._owned, world.wire.events),
         ]
         contents = [copy(holder) for holder in holders]
 

@@ -118,6 +118,8 @@ STARTS: dict[str, Start] = {
 STEPS: dict[str, Step] = {
     "submit": lambda play, plan: play.submit(plan),
     "submit known": lambda play, plan: play.submit_known(plan),
+    "submit once": lambda play, plan: play.submit_once(plan),
+    "submit other": lambda play, plan: play.submit_once(plan, body="that"),
     "admit": lambda play, plan: play.admit(plan),
     "deliver": lambda play, plan: play.deliver(plan),
     "deliver first": lambda play, plan: play.deliver(plan, -1),

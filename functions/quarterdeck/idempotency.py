@@ -5,13 +5,13 @@ one without the other.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from quarterdeck.errors import FieldError, InvalidInput
+from quarterdeck.errors import FieldError, InvalidInput, QuarterdeckError
 from quarterdeck.keys import idempotency_key
-from quarterdeck.table import Absent, Condition, Equals, Item, Put, Table
+from quarterdeck.table import Absent, Condition, ConditionFailed, Equals, Item, Put, Table
 
 HEADER = "Idempotency-Key"
 KEPT = timedelta(days=1)
@@ -47,6 +47,28 @@ class Once:
         expires = int((now + KEPT).timestamp())
         item = {"asked": self._asked, "made": dict(made), "expires_at": expires}
         return Put(self._key, item, [self._unless])
+
+
+def act_once[R](
+    table: Table,
+    once: Once,
+    clock: Callable[[], datetime],
+    act: Callable[[Once], R],
+    recall: Callable[[Item], R],
+) -> tuple[R, bool]:
+    """What `act` makes, or made for an earlier request of this name, and whether it did so then.
+
+    `act` writes what it makes with the request's item; `recall` reads it by what is kept there.
+    """
+    if (made := once.find(table, clock())) is not None:
+        return recall(made), True
+    try:
+        return act(once), False
+    except (ConditionFailed, QuarterdeckError):
+        # The same request at the same time may have been faster.
+        if (made := once.find(table, clock())) is None:
+            raise
+        return recall(made), True
 
 
 def remember(once: Once | None, made: Mapping[str, Any], now: datetime) -> list[Put]:

@@ -20,6 +20,7 @@ QUEUE_PREFIX = "QUEUE#"
 LATER_PREFIX = "LATER#"
 DECISION_PREFIX = "DECISION#"
 EVENT_PREFIX = "EVENT#"
+TRACE_PREFIX = "TRACE#"
 QUESTION_PREFIX = "QUESTION#"
 CALL_PREFIX = "CALL#"
 STARTED = "#STARTED"
@@ -37,6 +38,7 @@ LAST = "~"
 """After every `sk`."""
 LAST_EVENT = f"{EVENT_PREFIX}{LAST}"
 """After every `sk` of an event."""
+LAST_TRACE = f"{TRACE_PREFIX}{LAST}"
 ERASED_PREFIX = "ERASED#"
 
 
@@ -214,6 +216,9 @@ class Scope(NamedTuple):
 
     def event_key(self, task_id: str, number: int) -> Key:
         return Key(f"{self.prefix}#TASK#{task_id}", f"{EVENT_PREFIX}{number:06}")
+
+    def trace_key(self, task_id: str, number: int) -> Key:
+        return Key(f"{self.prefix}#TASK#{task_id}", f"{TRACE_PREFIX}{number:06}")
 
     def call_key(self, task_id: str, digest: str, occurrence: int) -> Key:
         return Key(f"{self.prefix}#TASK#{task_id}", f"{CALL_PREFIX}{digest}#{occurrence}")
@@ -441,6 +446,11 @@ def parse_call_key(sk: str) -> Call:
 def parse_event_key(sk: str) -> int:
     """The number of the first event of `EVENT#<number>`."""
     return int(sk.removeprefix(EVENT_PREFIX))
+
+
+def parse_trace_key(sk: str) -> int:
+    """The number of `TRACE#<number>`."""
+    return int(sk.removeprefix(TRACE_PREFIX))
 
 
 def parse_crew_version_key(sk: str) -> str:

@@ -18,6 +18,7 @@ from quarterdeck.systems.configuration import (
     Configuration,
     Crew,
     Embedder,
+    Events,
     HealthChecks,
     KnowledgeText,
     Llm,
@@ -31,7 +32,7 @@ from quarterdeck.systems.configuration import (
 DOCUMENT = Path(__file__).parents[2] / "docs" / "configuration.md"
 MODELS: tuple[type[Configuration], ...] = (
     SystemConfiguration, Crew, Agent, Llm, Step, Memory, Embedder, KnowledgeText, Threshold,
-    Budget, HealthChecks, SmokeTask,
+    Budget, HealthChecks, SmokeTask, Events,
 )  # fmt: skip
 TABLE = re.compile(r"(<!-- (?P<kind>fields|left out): (?P<name>\w+) -->\n).*?(<!-- end -->)", re.S)
 NAMES = {"integer": "whole number", "boolean": "true or false", "string": "text", "null": "null"}

@@ -20,21 +20,20 @@ type Choices = Mapping[str, Sequence[Any]]
 SITES: dict[str, dict[str, list[Any]]] = json.loads(os.environ["SITES"])
 """By name; each has values by the name of their parameter."""
 DESTRUCTIVE = {
-    ("delete", "/crews/{system_id}"): "deleted",
-    ("post", "/crews/{system_id}/pause"): "deleted",
-    ("post", "/crews/{system_id}/backups/{backup_id}/restore"): "restored",
+    ("delete", "/crews/{system_id}"),
+    ("post", "/crews/{system_id}/pause"),
+    ("post", "/crews/{system_id}/backups/{backup_id}/restore"),
 }
-"""Done to a system of their own: the others are to be there, open and active, for all else."""
+"""Done to the spare system: the main one is to be there, open and active, for all else."""
 
 
 @schemathesis.hook
 def flatmap_path_parameters(context: Any, path_parameters: Values | None) -> Any:
     operation = context.operation
-    destructive = DESTRUCTIVE.get((operation.method, operation.path))
-    if path_parameters and destructive:
-        (system_id,) = SITES[destructive]["system_id"]
-        path_parameters = {**path_parameters, "system_id": system_id}
-    return choose(path_parameters, SITES[destructive or "main"])
+    if (operation.method, operation.path) not in DESTRUCTIVE or not path_parameters:
+        return choose(path_parameters, SITES["main"])
+    (system_id,) = SITES["spare"]["system_id"]
+    return choose({**path_parameters, "system_id": system_id}, SITES["spare"])
 
 
 @schemathesis.hook
@@ -43,7 +42,7 @@ def filter_failure(context: Any, failure: Any, case: Any, response: Any) -> bool
 
     That this one answers 503 with Retry-After until it is open again is the design's.
     """
-    restored = SITES["restored"]["system_id"][0] in str(response.request.url)
+    restored = SITES["spare"]["system_id"][0] in str(response.request.url)
     return not (restored and response.status_code == 503 and "retry-after" in response.headers)
 
 

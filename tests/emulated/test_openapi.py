@@ -5,6 +5,7 @@ Every route of the document, also those that are added to it: none is left out.
 
 import json
 import os
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -18,9 +19,10 @@ from infra.local.api import Api
 from quarterdeck.identity.principal import ALL_SCOPES
 from tests import systems
 from tests.emulated.main_job import deploy, submit, wait
+from tests.prove import PROVE
 
+SYSTEM = "{system_id}"
 ROOT = Path(__file__).parents[2]
-PROVE = os.environ.get("QUARTERDECK_PROVE")
 PHASES = (
     ["--phases", "coverage,fuzzing", "-n", "20"] if PROVE else ["--phases", "fuzzing", "-n", "4"]
 )
@@ -28,7 +30,7 @@ LEFT_OUT = {
     # The document cannot say which crews and versions there are, or what a cursor is: 422.
     "positive_data_acceptance",
 }
-SITES = ("main", "deleted", "restored")
+SITES = ("main", "spare")
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +61,22 @@ def make_site(api: Api, name: str) -> dict[str, list[Any]]:
         "backup_id": [api.post(f"{path}/backup").json["backup"]["backup_id"]],
         "alert_id": [alert["alert_id"] for alert in api.get(f"{path}/alerts").json["alerts"]],
     }
+
+
+def test_a_foreign_key_gets_404_on_every_route(known: Api, sites: dict[str, Any]) -> None:
+    """With ids that are there, and nothing that is sent with them."""
+    own, foreign = sites["main"], sites["spare"]["system_id"]
+    body = {"name": "stranger", "scopes": list(ALL_SCOPES), "systems": foreign}
+    stranger = replace(known, key=known.post("/keys", body).json["key"])
+    paths = known.get("/openapi.json").json["paths"]
+    routes = [(m.upper(), path) for path, ops in paths.items() for m in ops if SYSTEM in path]
+    assert len(routes) > 30
+    for method, path in routes:
+        filled = re.sub(r"{(\w+)}", lambda name: str(own.get(name[1], ["0123"])[0]), path)
+        answer = stranger.send(method, filled, None)
+        assert (answer.status, answer.json["status"]) == (404, 404), (method, path, answer)
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.json["detail"] == f"there is no system '{own['system_id'][0]}'"
 
 
 def test_every_answer_is_one_of_the_document(

@@ -1,6 +1,7 @@
 """Who is told what: the topic of alerts, and the alarms on it."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -11,6 +12,7 @@ from aws_cdk.assertions import Template
 from infra.alarms import NAMESPACE
 from infra.alerts import Alerts
 from infra.environment import load_target
+from infra.runbook import name_section
 from quarterdeck import observability
 from tests.stack.conftest import Assembly, as_list, flatten
 
@@ -19,13 +21,6 @@ pytestmark = pytest.mark.xdist_group("synth")
 OPERATIONS = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
 FUNCTIONS = ("api", "authorizer", "deployer", "worker", "tools", "monitor", "backup")
 QUEUES = ("tasks", "deployments", "backups")
-WHOLE = {
-    "failed-alerts",
-    "lost-announcements",
-    "api-server-errors",
-    "lost-workers",
-    "unrunnable-crews",
-}
 
 
 def find_alarms(assembly: Assembly) -> dict[str, Any]:
@@ -61,11 +56,38 @@ def test_queues_functions_and_the_monitor_are_watched(assembly: Assembly) -> Non
     }
 
 
-def test_every_kind_of_alarm_says_what_to_do(assembly: Assembly) -> None:
-    for name in find_alarms(assembly):
-        whole = name in WHOLE or name.endswith("-heartbeat")
-        kind = name if whole else name.partition("-")[2]
-        assert f"{kind}`" in OPERATIONS, name
+def read_sections() -> dict[str, str]:
+    """{heading: text} of the alarms in operations.md."""
+    parts = re.split(r"^#+ (.+)$", OPERATIONS, flags=re.MULTILINE)[1:]
+    sections = dict(zip(parts[::2], parts[1::2], strict=True))
+    return {name: text for name, text in sections.items() if name.startswith("Alarm: ")}
+
+
+def test_every_alarm_has_a_section_that_says_what_to_do_and_names_it(assembly: Assembly) -> None:
+    sections = read_sections()
+    named = set()
+    for name, alarm in find_alarms(assembly).items():
+        heading = name_section(name)
+        assert heading in sections, f"docs/operations.md lacks a section {heading!r}, of {name}"
+        assert alarm["AlarmDescription"].endswith(f'docs/operations.md, "{heading}"')
+        assert "**Do**" in sections[heading], f"{heading} says nothing to do"
+        named.add(heading)
+    # An alarm of a release is in environments with a canary alone.
+    assert named >= {each for each in sections if "release" not in each}
+
+
+@pytest.mark.parametrize(
+    ("alarm", "heading"),
+    [
+        ("tasks-dead-letters", "Alarm: dead-letters"),
+        ("worker-release-errors", "Alarm: release-errors"),
+        ("api-server-errors", "Alarm: server-errors"),
+        ("api-errors", "Alarm: errors"),
+        ("failed-alerts", "Alarm: failed-alerts"),
+    ],
+)
+def test_alarms_of_a_kind_share_a_section(alarm: str, heading: str) -> None:
+    assert name_section(alarm) == heading
 
 
 def test_one_dead_letter_is_an_alarm(assembly: Assembly) -> None:
@@ -154,13 +176,12 @@ def test_topics_are_encrypted_and_that_of_alerts_takes_the_accounts_alarms(
     assert [each["Principal"]["Service"] for each in used] == ["cloudwatch.amazonaws.com"]
     assert set(as_list(used[0]["Action"])) == {"kms:Decrypt", "kms:GenerateDataKey"}
     policies = assembly.find("AWS::SNS::TopicPolicy").values()
-    [(allowed, of)] = [
-        (each, policy["Topics"])
+    [allowed] = [
+        each
         for policy in policies
         for each in policy["PolicyDocument"]["Statement"]
-        if each["Effect"] == "Allow"
+        if each["Effect"] == "Allow" and policy["Topics"] == [{"Ref": alerts}]
     ]
-    assert of == [{"Ref": alerts}]
     assert allowed["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
     assert allowed["Action"] == "sns:Publish"
     assert set(allowed["Condition"]) == {"ArnLike", "StringEquals"}

@@ -236,6 +236,16 @@ def test_who_ends_tasks_tells_it_on_the_bus_and_the_monitor_alone_raises_alerts(
         assert find_resources(assembly, name, "events:PutEvents") == {f"<{bus}.Arn>"}
         topics = {questions, alerts} if name == "monitor" else {questions}
         assert find_resources(assembly, name, "sns:Publish") == {f"<{topic}>" for topic in topics}
+    # Its policy lets nobody else in, as SNS's own would.
+    policies = assembly.find("AWS::SNS::TopicPolicy").values()
+    [policy] = [each for each in policies if each["Topics"] == [{"Ref": questions}]]
+    let_in = {
+        flatten(arn)
+        for each in policy["PolicyDocument"]["Statement"]
+        if each["Effect"] == "Allow"
+        for arn in as_list(each["Principal"]["AWS"])
+    }
+    assert len(let_in) == 3
 
 
 def test_a_release_is_checked_by_who_may_call_its_versions_alone(production: Assembly) -> None:

@@ -3,7 +3,7 @@
 import itertools
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
@@ -65,6 +65,35 @@ def assert_refused(answer: Answer, status: int) -> None:
 def test_the_document_has_every_route() -> None:
     documented = {str(operation).replace("{", "<").replace("}", ">") for operation in OPERATIONS}
     assert {f"{route.method} {route.path}" for route in ROUTES} == documented | UNDOCUMENTED
+
+
+def find_nullable(schema: Any, components: dict[str, Any], seen: set[str]) -> Iterator[str]:
+    """Properties that are required and can be null, of a schema and of all that it refers to."""
+    match schema:
+        case {"$ref": reference} if (name := reference.rpartition("/")[2]) not in seen:
+            seen.add(name)
+            yield from find_nullable(components[name], components, seen)
+        case dict():
+            for name in schema.get("required", ()):
+                if {"type": "null"} in schema["properties"][name].get("anyOf", ()):
+                    yield f"{schema.get('title')}.{name}"
+            for part in schema.values():
+                yield from find_nullable(part, components, seen)
+        case list():
+            for part in schema:
+                yield from find_nullable(part, components, seen)
+
+
+def test_what_can_be_missing_from_an_answer_is_not_required() -> None:
+    """A field without a value is left out."""
+    document = build_openapi()
+    components = document["components"]["schemas"]
+    answers = [
+        operation["responses"]
+        for operations in document["paths"].values()
+        for operation in operations.values()
+    ]
+    assert list(find_nullable(answers, components, set())) == []
 
 
 def test_one_documented_route_is_public() -> None:

@@ -11,12 +11,13 @@ from quarterdeck.keys import OutboxKey, OutboxKind, parse_lease_owner, system_ke
 from quarterdeck.leases import list_due
 from quarterdeck.systems.records import System
 from quarterdeck.systems.store import SystemStore
-from quarterdeck.table import Put, Update
+from quarterdeck.table import Update
 from quarterdeck.tasks import announcer as announcer_module
 from quarterdeck.tasks.admission import admit_tasks
 from quarterdeck.tasks.announcements import LARGEST_RESULT, LONGEST_TEXT, Untold, tell_waiting
 from quarterdeck.tasks.attempt import Attempt, claim
 from quarterdeck.tasks.outcome import Outcome, TaskError
+from quarterdeck.tasks.questions import Asked, Progress
 from quarterdeck.tasks.queue import TaskMessage
 from quarterdeck.tasks.submission import TaskRequest, accept_task
 from tests import systems
@@ -28,17 +29,14 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
-QUESTION = {
-    "number": 1,
-    "kind": "review",
-    "step": "draft",
-    "agent": "Writer",
-    "text": "Is this good?" * 1000,
-    "answer_so_far": "Salt.",
-    "place": "internal",
-    "asked_at": "2026-11-23T12:00:00.000Z",
-    "expires_at": "2026-12-23T12:00:00.000Z",
-}
+ASKED = Asked(
+    kind="review",
+    step="draft",
+    agent="Writer",
+    text="Is this good?" * 1000,
+    answer_so_far="Salt.",
+    place=("digest", 1),
+)
 
 
 class Site:
@@ -73,14 +71,9 @@ class Site:
         return self.attempt.untold
 
     def ask(self) -> OutboxKey:
-        """As a worker does whose agent needs a person."""
-        scope, state = self.system.scope, self.attempt.state
-        self.table.write(
-            Update(scope.state_key(state.task_id), {"status": "waiting"}, {}),
-            Put(scope.question_key(state.task_id, 1), {"document": {"text": json.dumps(QUESTION)}}),
-            tell_waiting(scope, state, 1, self.now),
-        )
-        return OutboxKey(scope, state.task_id, state.epoch, "waiting")
+        assert self.attempt.wait(1500, ASKED, Progress())
+        assert self.attempt.untold
+        return self.attempt.untold.key
 
     def sweep(self, seconds: float = 61) -> dict[str, int]:
         """What the monitor does so much later."""
@@ -178,8 +171,11 @@ def test_a_question_goes_to_the_bus_and_to_people_once_for_each_telling(
     assert detail["id"].endswith("-1-waiting")
     asked = detail["question"]
     assert len(asked.pop("text")) == LONGEST_TEXT
-    told = {"number", "kind", "step", "agent", "answer_so_far", "expires_at"}
-    assert asked == {name: QUESTION[name] for name in told}
+    assert asked == {
+        **{"number": 1, "kind": "review", "step": "draft", "agent": "Writer"},
+        **{"answer_so_far": "Salt.", "asked_at": "2026-11-23T12:00:00.000Z"},
+        "expires_at": "2026-12-23T12:00:00.000Z",
+    }
     assert mail.detail["id"] == detail["id"]
     assert mail.subject == f"[test] waiting: {site.system.name} research: review"
     assert mail.filters == {"system_id": site.system.system_id, "crew": "research"}

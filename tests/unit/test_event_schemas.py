@@ -10,8 +10,9 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from infra.event_schemas import DIRECTORY, list_files
 from quarterdeck.keys import OutboxKey, Scope
 from quarterdeck.names import format_time
-from quarterdeck.tasks.announcements import Announced, Question, describe_end, describe_wait
+from quarterdeck.tasks.announcements import Announced, describe_end, describe_wait
 from quarterdeck.tasks.outcome import Outcome, TaskError
+from quarterdeck.tasks.questions import QuestionView
 from quarterdeck.tasks.states import TaskState
 
 NOON = format_time(datetime(2026, 11, 23, 12, tzinfo=UTC))
@@ -20,7 +21,16 @@ STATE: dict[str, Any] = {
     **{"task_id": "a1", "crew_name": "research", "epoch": 2, "priority": "high"},
     **{"version": 3, "rank": "", "created_at": NOON},
 }
-QUESTION = Question(number=1, kind="review", step="s", agent="A", text="Good?", expires_at=NOON)
+QUESTION = QuestionView(
+    number=1,
+    kind="review",
+    step="s",
+    agent="A",
+    text="Good?",
+    answer_so_far="",
+    asked_at=NOON,
+    expires_at=NOON,
+)
 
 
 def end(outcome: Outcome, **rest: Any) -> Announced:
@@ -28,7 +38,7 @@ def end(outcome: Outcome, **rest: Any) -> Announced:
     return describe_end("production", "desk", KEY, state, outcome)
 
 
-def wait(question: Question) -> Announced:
+def wait(question: QuestionView) -> Announced:
     state = TaskState.model_validate({**STATE, "status": "waiting"})
     return describe_wait("production", "desk", KEY, state, question)
 

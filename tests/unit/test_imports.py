@@ -30,7 +30,7 @@ NOT_LOADED = {
     "release_check": ("crewai", "numpy", *BACKUP_LAYER),
 }
 """What is in no layer of a function, or too slow to load for nothing."""
-INNERMOST = ("keys", "names", "errors")
+INNERMOST = ("keys", "names", "errors", "retention")
 
 
 def list_imports(path: Path) -> Iterator[str]:

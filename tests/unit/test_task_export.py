@@ -46,7 +46,9 @@ def path(services: Services, system: System) -> str:
     journal.record(Place("a", 0), Entry("tool", "search", ANSWER, effect=True))
     journal.record(Place("b", 0), Entry("llm", "openai/x", LONG, usage={"prompt_tokens": 3}))
     journal.mark_started(Place("c", 0), "mail", "code")
-    append_event(table, scope, task_id, StepStarted(step="one", agent="Researcher"), read_clock())
+    for step in ("one", "two"):
+        event = StepStarted(step=step, agent="Researcher")
+        append_event(table, scope, task_id, event, read_clock())
     table.write(Put(scope.spending_key(task_id), {"spent_tokens": 3}))
     table.write(Put(scope.hold_key(task_id, "h"), {"tokens": 1}))
     running = services.tasks.get_state(scope, task_id)
@@ -64,7 +66,7 @@ def test_an_export_has_all_of_the_task(path: str) -> None:
     assert told["request"]["description"] == LONG
     assert (told["state"]["status"], told["state"]["crew_name"]) == ("succeeded", "research")
     assert (told["outcome"]["output"], told["outcome"]["error"]) == ("Done", None)
-    assert [event["type"] for event in told["events"]] == ["step_started"]
+    assert [event["type"] for event in told["events"]] == ["step_started"] * 2
     assert told["spending"] == {"spent_tokens": 3}
     search, model, mail = told["calls"]
     assert (search["kind"], search["name"], search["answer"]) == ("tool", "search", ANSWER)

@@ -15,6 +15,7 @@ ONE_END = "END is put once"
 # {transition or deed: the steps of a trial that are to meet others in it, and where they begin}
 STAGES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "submit_task": (("submit known",), ("dispatched",)),
+    "submit once": (("submit once", "submit other"), ("queued",)),
     "dispatch_task": (("admit",), ("queued", "due again")),
     "resend_task": (("monitor ahead", "monitor"), ("undelivered",)),
     "claim_task": (("deliver",), ("handed on",)),
@@ -109,7 +110,7 @@ EDITS = [
         "False",
         "answered",
     ),
-    ("tasks.upkeep:Upkeep._settle", 'if state.status == "waiting":', "if False:", "expire"),
+    ("tasks.upkeep:Upkeep._settle_state", 'if state.status == "waiting":', "if False:", "expire"),
     (
         "tasks.transitions:end_task",
         "        tell_end(scope, state, epoch, now),\n",
@@ -141,6 +142,10 @@ EDITS = [
         'remove=["nothing"]',
         "dispatch_task",
     ),
+    ("idempotency:Once.remember", "[self._unless]", "[]", "submit once"),
+    ("idempotency:Once.find", 'item["asked"] != self._asked', "False", "submit once"),
+    ("idempotency:act_once", "(ConditionFailed, QuarterdeckError)", "KeyError", "submit once"),
+    ("tasks.submission:enqueue_task", "*remember(", "*[] and remember(", "submit once"),
     ("table:is_done", "return bool(wanted) and", "return bool(wanted) or", "claim_task"),
 ]
 

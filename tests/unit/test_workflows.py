@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.makefile import read_targets
+
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
-TARGETS = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
+TARGETS = set(read_targets())
 PINNED = re.compile(r"[\w.-]+/[\w.-]+@[0-9a-f]{40}")
 MAKE = re.compile(r"make (?P<target>[a-z-]+)(?: [A-Z]+=[\w./-]+)*")
 # What a job may do besides reading the repository.

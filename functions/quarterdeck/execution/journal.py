@@ -7,6 +7,7 @@ from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 from quarterdeck.execution.budget import Call, RunBudget
+from quarterdeck.execution.call_events import CallTeller
 from quarterdeck.execution.claims import Claims
 from quarterdeck.execution.fingerprint import fingerprint_code
 from quarterdeck.execution.gate import Gate, allow_all, know_no_end
@@ -42,8 +43,8 @@ class Journal:
     A call is recorded before anyone uses it. The worker's `guard` is asked before each call that is
     really made, and may raise Stop; `time_left` (seconds) bounds requests and waits. `attempts`:
     calls that failed in a row before this run. `tally` counts what is really called, and `budget`
-    bounds it. `ask` gets a person's answer; without it, a question ends the run until it has one,
-    `input_timeout` seconds at most.
+    bounds it. `teller` tells those who follow the task. `ask` gets a person's answer; without it, a
+    question ends the run until it has one, `input_timeout` seconds at most.
     """
 
     def __init__(
@@ -58,9 +59,11 @@ class Journal:
         code: str | None = None,
         tally: Tally | None = None,
         budget: RunBudget | None = None,
+        teller: CallTeller | None = None,
         ask: Callable[[Asked], Answered] | None = None,
         input_timeout: int = LONGEST_WAIT,
     ) -> None:
+        self.teller = teller or CallTeller()
         self._budget = budget
         self._ask = ask
         self._input_timeout = input_timeout
@@ -82,6 +85,7 @@ class Journal:
         `scrub` takes secrets out of what is recorded, and so out of what the crew gets to see.
         """
         self._scrub = scrub
+        self.teller.open(scrub)
         self._loaded = self._keep(self._store.load)
         if self._budget:
             self._keep(self._budget.open)

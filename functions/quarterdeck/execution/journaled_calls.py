@@ -12,6 +12,7 @@ from crewai.events.types.llm_events import LLMCallType
 from crewai.llms.base_llm import BaseLLM, llm_call_context
 from pydantic import BaseModel
 
+from quarterdeck.execution.call_events import Answered
 from quarterdeck.execution.journal import Journal, current_journal
 from quarterdeck.execution.journal_entry import Entry, decode_answer
 from quarterdeck.execution.journal_key import digest_request
@@ -36,7 +37,13 @@ class Asked:
         self.arguments: dict[str, Any] = {name: given.get(name) for name in ARGUMENTS}
         self.response_model: type[BaseModel] | None = given.get("response_model")
         self.usage: dict[str, Any] | None = None
+        self.duration_ms: int | None = None
         self.call_type: str | None = None
+
+    @property
+    def agent(self) -> str | None:
+        """The role of who asks."""
+        return getattr(self.arguments["from_agent"], "role", None)
 
     @property
     def digest(self) -> str:
@@ -61,8 +68,6 @@ class Asked:
 asking: ContextVar[Asked | None] = ContextVar("quarterdeck_asking", default=None)
 counted_before: ContextVar[bool] = ContextVar("quarterdeck_counted_before", default=False)
 """While a call is told of that another task has counted."""
-beside_steps: ContextVar[bool] = ContextVar("quarterdeck_beside_steps", default=False)
-"""While calls are the task's, and no step's: one that made them may have ended before."""
 gathering: ContextVar[list[Place] | None] = ContextVar("quarterdeck_gathering", default=None)
 
 
@@ -94,6 +99,7 @@ def journal_call(method: Callable[..., Any]) -> Callable[..., Any]:
         if journal is None:
             return method(llm, *args, **kwargs)
         asked = Asked(llm, args, kwargs)
+        journal.teller.note_agent(asked.agent)
         with journal.claim(asked.digest) as place:
             entry = journal.find(place)
             if entry is None:
@@ -102,6 +108,7 @@ def journal_call(method: Callable[..., Any]) -> Callable[..., Any]:
                     entry = asked.record(journal, place, answer)
             else:
                 report_call(asked, entry, inherited=journal.is_inherited(place))
+            tell_call(journal, asked, place, entry)
             note_place(place)
         return asked.decode(entry)
 
@@ -115,6 +122,7 @@ def journal_acall(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaita
         if journal is None:
             return await method(llm, *args, **kwargs)
         asked = Asked(llm, args, kwargs)
+        journal.teller.note_agent(asked.agent)
         with journal.claim(asked.digest) as place:
             entry = journal.find(place)
             if entry is None:
@@ -123,6 +131,7 @@ def journal_acall(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaita
                     entry = asked.record(journal, place, answer)
             else:
                 report_call(asked, entry, inherited=journal.is_inherited(place))
+            tell_call(journal, asked, place, entry)
             note_place(place)
         return asked.decode(entry)
 
@@ -139,7 +148,7 @@ def ask(journal: Journal, asked: Asked, act: Callable[[], Any]) -> Any:
             try:
                 wait_turn(asked.llm, journal.gate.pause)
                 limit_request(asked.llm, journal.gate.time_left())
-                with time_call(journal):
+                with time_call(journal, asked):
                     return act()
             except Exception as error:
                 if not wait_out(journal, error, tried):
@@ -157,7 +166,7 @@ async def ask_async(journal: Journal, asked: Asked, act: Callable[[], Awaitable[
             try:
                 await asyncio.to_thread(wait_turn, asked.llm, journal.gate.pause)
                 limit_request(asked.llm, journal.gate.time_left())
-                with time_call(journal):
+                with time_call(journal, asked):
                     return await act()
             except Exception as error:
                 if not await asyncio.to_thread(wait_out, journal, error, tried):
@@ -177,11 +186,28 @@ def wait_out(journal: Journal, error: Exception, tried: int) -> bool:
 
 
 @contextmanager
-def time_call(journal: Journal) -> Iterator[None]:
-    """A call that fails is not counted: how long it took says nothing of the model."""
+def time_call(journal: Journal, asked: Asked) -> Iterator[None]:
+    """A call that fails is told of, and not counted: how long it took says nothing of the model."""
     began = time.monotonic()
-    yield
-    journal.tally.time_call(round(1000 * (time.monotonic() - began)))
+    try:
+        yield
+    except Exception as error:
+        journal.teller.tell_fault(
+            asked.llm, asked.agent, error, round(1000 * (time.monotonic() - began))
+        )
+        raise
+    asked.duration_ms = round(1000 * (time.monotonic() - began))
+    journal.tally.time_call(asked.duration_ms)
+
+
+def tell_call(journal: Journal, asked: Asked, place: Place, entry: Entry) -> None:
+    """Also of one that was made before: the process may have died before it was told of."""
+    if not journal.is_inherited(place):
+        messages = asked.arguments["messages"]
+        answered = Answered(
+            asked.llm, asked.agent, entry.usage, asked.duration_ms, messages, entry.answer
+        )
+        journal.teller.tell_model(answered, place)
 
 
 def note_completion(call_type: LLMCallType, usage: dict[str, Any] | None) -> bool:

@@ -10,11 +10,12 @@ from crewai.memory.types import MemoryMatch, MemoryRecord
 from crewai.memory.unified_memory import Memory
 from pydantic import BaseModel
 
+from quarterdeck.execution.call_events import beside_steps
 from quarterdeck.execution.journal import Journal, current_journal
 from quarterdeck.execution.journal_entry import Entry
 from quarterdeck.execution.journal_key import digest
 from quarterdeck.execution.journal_store import Place
-from quarterdeck.execution.journaled_calls import Asked, beside_steps, gather_calls, report_call
+from quarterdeck.execution.journaled_calls import Asked, gather_calls, report_call, tell_call
 from quarterdeck.execution.memory_faults import (
     MemoryFailed,
     note_fault,
@@ -150,4 +151,6 @@ def report_calls(journal: Journal, entry: Entry, llm: Any, embedder: Any) -> Non
             if call.kind == "embedding":
                 embedder.report(call, inherited=inherited)
             else:
-                report_call(Asked(llm, ([],), {}), call, inherited=inherited)
+                asked = Asked(llm, ([],), {})
+                report_call(asked, call, inherited=inherited)
+                tell_call(journal, asked, place, call)

@@ -1,6 +1,7 @@
 """A tool as crewai calls it, by way of the journal."""
 
 import json
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -39,20 +40,38 @@ class JournaledTool(BaseTool):
         """What the tool said, now or when it was recorded; ToolFailed likewise."""
         journal = current_journal.get()
         with journal.claim(digest_tool_call(self.name, arguments)) as place:
-            entry = journal.find(place) or self._act(journal, place, arguments)
+            entry = journal.find(place)
+            if entry is None:
+                entry = self._act(journal, place, arguments)
+            elif not journal.is_inherited(place):
+                self._tell(journal, place, arguments, entry)
         if "error" in entry.answer:
             raise ToolFailed(entry.answer["error"])
         return str(entry.answer["text"])
 
     def _act(self, journal: Journal, place: Place, arguments: Mapping[str, Any]) -> Entry:
         with journal.enter_call():
+            began = time.monotonic()
             mark = journal.find_mark(place)
             if mark is not None and self.in_doubt != "repeat":
                 answer = self._settle_doubt(journal, place, arguments, mark.idempotency_key)
             else:
                 key = mark.idempotency_key if mark else self._begin(journal, place)
                 answer = self._call(journal, place, arguments, key)
-            return journal.record(place, "tool", self.name, answer, effect=self.has_effect)
+            duration_ms = round(1000 * (time.monotonic() - began))
+            entry = journal.record(place, "tool", self.name, answer, effect=self.has_effect)
+            self._tell(journal, place, arguments, entry, duration_ms)
+            return entry
+
+    def _tell(
+        self,
+        journal: Journal,
+        place: Place,
+        arguments: Mapping[str, Any],
+        entry: Entry,
+        duration_ms: int | None = None,
+    ) -> None:
+        journal.teller.tell_tool(self.name, arguments, place, entry.answer, duration_ms=duration_ms)
 
     def _begin(self, journal: Journal, place: Place) -> str:
         """The idempotency key of a call that was not begun before."""

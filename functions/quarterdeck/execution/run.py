@@ -162,6 +162,7 @@ def follow_crew(
 def kick_off(
     crew: crewai.Crew, watch: StepWatch, journal: Journal, scrub: Callable[[str], str]
 ) -> str:
+    journal.teller.know_steps(crew.tasks)
     set_provider(Reviewer())
     with watch.follow(crew.tasks), journal.open(scrub):
         output = crew.kickoff()

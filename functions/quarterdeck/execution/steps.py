@@ -17,7 +17,8 @@ from crewai.hooks.contexts import StepContext
 from crewai.hooks.dispatch import scoped_hooks
 from crewai.llms.base_llm import BaseLLM
 
-from quarterdeck.execution.journaled_calls import beside_steps, counted_before
+from quarterdeck.execution.call_events import beside_steps
+from quarterdeck.execution.journaled_calls import counted_before
 from quarterdeck.execution.memory_faults import MemoryFaults
 from quarterdeck.execution.prices import count_usage
 from quarterdeck.observability import logger

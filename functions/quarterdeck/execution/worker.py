@@ -10,6 +10,7 @@ from quarterdeck.alerts.budgets import note_budget
 from quarterdeck.alerts.store import AlertStore
 from quarterdeck.blobs import BlobStore
 from quarterdeck.execution.budget import RunBudget
+from quarterdeck.execution.call_events import CallTeller
 from quarterdeck.execution.journal import Journal
 from quarterdeck.execution.journal_store import JournalStore
 from quarterdeck.execution.lease import Lease, Limits, Overtime
@@ -23,7 +24,7 @@ from quarterdeck.memory.backend import TableStorage
 from quarterdeck.memory.stores import MemoryStores
 from quarterdeck.names import parse_time
 from quarterdeck.observability import Trace, count_event, follow, logger
-from quarterdeck.systems.configuration import Budget, Crew
+from quarterdeck.systems.configuration import Budget, Crew, SystemConfiguration
 from quarterdeck.systems.store import SystemStore
 from quarterdeck.table import Table
 from quarterdeck.tasks.announcer import TaskAnnouncer
@@ -36,6 +37,7 @@ from quarterdeck.tasks.questions import LONGEST_WAIT, Progress
 from quarterdeck.tasks.queue import Queue, TaskMessage, WakeMessage, WorkMessage
 from quarterdeck.tasks.states import TaskSpec
 from quarterdeck.tasks.store import TaskStore
+from quarterdeck.tasks.traces import TraceLog
 
 TIMED_OUT = Outcome(
     status="timed_out",
@@ -129,6 +131,7 @@ class Worker:
             time_left=lease.time_left,
             tally=attempt.tally,
             budget=self._make_budget(attempt, crew.budget),
+            teller=self._make_teller(attempt, configuration),
             input_timeout=crew.input_timeout or LONGEST_WAIT,
         )
         storage = self._open_storage(attempt, crew)
@@ -154,6 +157,13 @@ class Worker:
             logger.warning("The run has diverged", task_id=state.task_id, calls=calls)
             attempt.log.record(Diverged(calls=calls))
         return outcome
+
+    def _make_teller(self, attempt: Attempt, configuration: SystemConfiguration) -> CallTeller:
+        scope, task_id = attempt.scope, attempt.state.task_id
+        trace = None
+        if configuration.trace == "full":
+            trace = TraceLog(self.table, self.blobs, scope, task_id, self.clock).keep
+        return CallTeller(attempt.log.record, configuration.events, trace)
 
     def _open_storage(self, attempt: Attempt, crew: Crew) -> TableStorage | None:
         """None, if nobody in the crew has memory. Asks nobody."""

@@ -7,11 +7,10 @@ from typing import Annotated, Any
 from aws_lambda_powertools.event_handler.openapi.params import Header
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
-from quarterdeck.errors import QuarterdeckError
 from quarterdeck.http.access import principal_of, services_of
-from quarterdeck.idempotency import HEADER, Once
+from quarterdeck.idempotency import HEADER, Once, act_once
 from quarterdeck.names import read_clock
-from quarterdeck.table import ConditionFailed, Item
+from quarterdeck.table import Item
 
 LONGEST_KEY = 255
 REPLAYED = {"Idempotent-Replayed": "true"}
@@ -34,22 +33,12 @@ def do_once[R](
     act: Callable[[Once | None], R],
     recall: Callable[[Item], R],
 ) -> tuple[R, dict[str, str]]:
-    """What `act` makes, or made for an earlier request of this key, with headers that say so.
-
-    `act` writes what it makes with the key's item; `recall` reads it by what is kept there.
-    """
+    """As `act_once`, which it is for a request with a key: headers say whether it was done then."""
     if key is None:
         return act(None), {}
-    once, table = read_once(router, key), services_of(router).table
-    if (made := once.find(table, read_clock())) is not None:
-        return recall(made), REPLAYED
-    try:
-        return act(once), {}
-    except (ConditionFailed, QuarterdeckError):
-        # The same request at the same time may have been faster.
-        if (made := once.find(table, read_clock())) is None:
-            raise
-        return recall(made), REPLAYED
+    table = services_of(router).table
+    made, replayed = act_once(table, read_once(router, key), read_clock, act, recall)
+    return made, REPLAYED if replayed else {}
 
 
 def read_once(router: APIGatewayHttpRouter, key: str) -> Once:

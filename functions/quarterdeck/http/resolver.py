@@ -26,6 +26,7 @@ from quarterdeck.http import (
     scale,
     service,
     systems,
+    task_events,
     task_history,
     tasks,
 )
@@ -40,7 +41,7 @@ from quarterdeck.observability import Trace, follow, logger
 LONGEST_LOGGED = 1000
 
 
-AS_IT_IS = frozenset({"data", "output_schema"})
+AS_IT_IS = frozenset({"arguments", "data", "output_schema"})
 """Fields whose value is JSON of a team's own: null says something there."""
 
 
@@ -62,17 +63,17 @@ def serialize(answer: Any) -> str:
     return json.dumps(drop_absent(answer), separators=(",", ":"))
 
 
-app = APIGatewayHttpResolver(
-    enable_validation=True,
-    serializer=serialize,
-    response_validation_error_http_code=500,  # An answer that is not as it should be: our failure.
-)
+app = APIGatewayHttpResolver(enable_validation=True, serializer=serialize)
+# An answer that is not as it should be is our failure, and not told as the caller's. Powertools'
+# own setting of it would document a body of its own.
+app._response_validation_middleware._has_response_validation_error = True
 for resource in (
     service,
     systems,
     deployments,
     scale,
     tasks,
+    task_events,
     questions,
     task_history,
     metrics,

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from quarterdeck.errors import NotFound
 from quarterdeck.http.access import PUBLIC, services_of
+from quarterdeck.http.documentation import describe_answers
 
 router = APIGatewayHttpRouter()
 
@@ -19,7 +20,13 @@ class Health(BaseModel):
     environment: str
 
 
-@router.get("/health", summary="Whether the API answers", tags=["service"], security=PUBLIC)
+@router.get(
+    "/health",
+    summary="Whether the API answers",
+    tags=["service"],
+    security=PUBLIC,
+    responses=describe_answers(Health),
+)
 def get_health() -> Health:
     return Health(status="ok", environment=services_of(router).settings.environment)
 

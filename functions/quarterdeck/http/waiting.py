@@ -18,13 +18,13 @@ def parse_wait(prefer: str | None) -> int:
     return min(int(match[1]), MAX_WAIT_SECONDS) if match else 0
 
 
-def wait_until(is_done: Callable[[], bool], seconds: float) -> bool:
-    """Whether it was done in time; asks at once, and then five times a second."""
+def wait_until(is_done: Callable[[], bool], seconds: float, each: float = POLL_SECONDS) -> bool:
+    """Whether it was done in time; asks at once, and then after so many seconds each."""
     deadline = time.monotonic() + seconds
     while seconds > 0:
         if is_done():
             return True
-        if time.monotonic() + POLL_SECONDS > deadline:
+        if time.monotonic() + each > deadline:
             break
-        time.sleep(POLL_SECONDS)
+        time.sleep(each)
     return False

@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model
 from quarterdeck.keys import OutboxKey, Scope, outbox_index
 from quarterdeck.names import format_time
 from quarterdeck.table import Put
-from quarterdeck.tasks.outcome import Outcome, TaskError, Terminal, Text, Usage
+from quarterdeck.tasks.outcome import Outcome, TaskError, Terminal, Usage
+from quarterdeck.tasks.questions import QuestionView
 from quarterdeck.tasks.states import Priority, TaskState
 from quarterdeck.tasks.store import Result
 
@@ -106,23 +107,12 @@ class TaskEnded(Announced):
     """The result is over 64 KB of JSON: `link` has it."""
 
 
-class Question(Told):
-    """What a person is asked; texts are cut at 8,192 characters."""
-
-    number: int
-    kind: str
-    step: str
-    agent: str
-    text: Text
-    answer_so_far: Text | None = None
-    expires_at: str
-
-
 class TaskWaiting(Announced):
     """`Task Waiting`: a task waits for a person's answer."""
 
     status: Literal["waiting"]
-    question: Question
+    question: QuestionView
+    """Its texts are cut at 8,192 characters each."""
 
     @property
     def subject(self) -> str:
@@ -155,10 +145,10 @@ def describe_end(
 
 
 def describe_wait(
-    environment: str, system: str, key: OutboxKey, state: TaskState, question: Question
+    environment: str, system: str, key: OutboxKey, state: TaskState, question: QuestionView
 ) -> TaskWaiting:
-    so_far = question.answer_so_far
-    cut = {"text": cut_text(question.text), "answer_so_far": so_far and cut_text(so_far)}
+    texts = {"text": question.text, "answer_so_far": question.answer_so_far}
+    cut = {name: cut_text(text) for name, text in texts.items()}
     return TaskWaiting(
         **describe_task(environment, system, key, state),
         question=question.model_copy(update=cut),

@@ -20,12 +20,12 @@ from quarterdeck.tasks.announcements import (
     LEFT_FOR,
     MAIL_FILTERS,
     Announced,
-    Question,
     TaskWaiting,
     Untold,
     describe_end,
     describe_wait,
 )
+from quarterdeck.tasks.questions import view_question
 from quarterdeck.tasks.store import TaskStore
 
 GIVEN_UP_AFTER = timedelta(hours=24)
@@ -137,12 +137,11 @@ class TaskAnnouncer:
             return None
         if (state.status, state.epoch) != ("waiting", key.epoch):
             return None
-        question = self._read_question(key, item["question"])
+        asked = self.table.get(key.scope.question_key(key.task_id, item["question"]))
+        if asked is None:
+            return None
+        question = view_question(self.tasks.blobs, asked)
         return describe_wait(self.environment, name, key, state, question)
-
-    def _read_question(self, key: OutboxKey, number: int) -> Question:
-        item = self.table.get(key.scope.question_key(key.task_id, number)) or {}
-        return Question.model_validate_json(self.tasks.blobs.load_document(item["document"]))
 
     def _find_name(self, system_id: str) -> str:
         """Of a deleted system as well; it never changes."""

@@ -14,6 +14,7 @@ from crewai import Crew, Process
 from crewai.memory.types import MemoryRecord
 
 from quarterdeck.blobs import BlobStore
+from quarterdeck.execution.call_events import CallTeller, spell_place
 from quarterdeck.execution.crew_memory import CrewMemory, build_memory
 from quarterdeck.execution.crews import build_crew
 from quarterdeck.execution.journal import Journal
@@ -21,11 +22,14 @@ from quarterdeck.execution.journal_entry import Entry, Mark
 from quarterdeck.execution.journal_store import JournalStore, Place
 from quarterdeck.execution.journaled_tool import JournaledTool, make_tool
 from quarterdeck.execution.memory_writes import Storage
-from quarterdeck.keys import Scope
+from quarterdeck.keys import CALL_PREFIX, Scope, parse_call_key
 from quarterdeck.memory.backend import TableStorage
 from quarterdeck.memory.store import MemoryStore
+from quarterdeck.names import read_clock
 from quarterdeck.systems.configuration import Crew as Configuration
 from quarterdeck.table import Table
+from quarterdeck.tasks.event_log import EventLog, read_batches
+from quarterdeck.tasks.events import CallEvent
 from tests.unit.execution.journals import (
     Letter,
     make_agent,
@@ -137,7 +141,9 @@ def run(order: dict[str, Any], table: Table, blobs: BlobStore, report: int) -> N
     executioner = Executioner(point, report)
     store = DeadlyStore(table, blobs, SCOPE, order["task_id"])
     store.executioner = executioner
-    journal = Journal(store, lambda: executioner.reach("before"))
+    log = EventLog(table, SCOPE, order["task_id"], read_clock)
+    teller = CallTeller(log.record)
+    journal = Journal(store, lambda: executioner.reach("before"), teller=teller)
     executioner.journal = journal
     task_id, url = order["task_id"], order["url"]
     if order["process"] == "remembering":
@@ -149,7 +155,9 @@ def run(order: dict[str, Any], table: Table, blobs: BlobStore, report: int) -> N
         memory.close()
     else:
         ran = run_journaled(build(order["process"], url, order["effects"]), journal)
+    told = log.flush()
     result = {
+        "told": told and list_calls(table, order["task_id"]),
         "output": ran.output,
         "steps": [step.model_dump() for step in ran.steps],
         "usage": ran.usage.model_dump(),
@@ -158,6 +166,16 @@ def run(order: dict[str, Any], table: Table, blobs: BlobStore, report: int) -> N
         "unclaimed": journal.unclaimed(),
     }
     os.write(report, json.dumps(result).encode())
+
+
+def list_calls(table: Table, task_id: str) -> dict[str, list[str]]:
+    """Of the journal, and those that the log tells of."""
+    partition = SCOPE.state_key(task_id).pk
+    calls = [parse_call_key(item["sk"]) for item in table.query(partition, CALL_PREFIX)]
+    made = [spell_place(Place(c.digest, c.occurrence)) for c in calls if not c.started]
+    batches = read_batches(table, SCOPE, task_id, 0)
+    told = [event for batch in batches for event in batch.events]
+    return {"made": made, "told": [e.call for e in told if isinstance(e, CallEvent) and e.call]}
 
 
 def fork(order: dict[str, Any], table: Table, blobs: BlobStore) -> dict[str, Any]:

@@ -35,8 +35,10 @@ def make_crew(url: str, memory: dict[str, Any] | None = None) -> dict[str, Any]:
     return systems.crew(agents=[agent], tasks=tasks, memory=memory or {})
 
 
-def deploy(services: Services, crew: dict[str, Any], name: str = "desk") -> System:
-    return systems.deploy(services.systems, systems.system(name, crews=[crew]))
+def deploy(
+    services: Services, crew: dict[str, Any], name: str = "desk", trace: str = "none"
+) -> System:
+    return systems.deploy(services.systems, systems.system(name, crews=[crew], trace=trace))
 
 
 class Site:
@@ -49,10 +51,11 @@ class Site:
         *,
         crew: dict[str, Any] | None = None,
         name: str = "desk",
+        trace: str = "none",
         **change: Any,
     ) -> None:
         self.services = services
-        self.system = deploy(services, crew or make_crew(url), name)
+        self.system = deploy(services, crew or make_crew(url), name, trace)
         self.worker = Worker(
             table=services.table,
             blobs=services.blobs,

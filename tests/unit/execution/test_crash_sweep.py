@@ -56,6 +56,8 @@ def test_a_task_whose_worker_was_killed_ends_as_if_it_had_not(
     for fact in ("output", "usage", "unclaimed"):
         assert result[fact] == expected[fact]
     assert order_steps(result) == order_steps(expected)
+    assert sorted(result["told"]["told"]) == sorted(result["told"]["made"])
+    assert len(result["told"]["told"]) == CALLS[process][0]
     assert set(trial.asked) == set(expected["asked"])
     again = trial.asked.total() - expected["asked"].total()
     effects_again = trial.sent.total() - CALLS[process][1]
@@ -77,6 +79,7 @@ def test_a_task_whose_workers_die_after_each_call_ends(
         repeated += result["in_flight"] - 1
     assert result["output"] == expected["output"]
     assert result["replayed"] == CALLS["sequential"][0]
+    assert sorted(result["told"]["told"]) == sorted(result["told"]["made"])
     assert trial.asked.total() - expected["asked"].total() <= repeated
     assert len(trial.sent) == CALLS["sequential"][1]
 

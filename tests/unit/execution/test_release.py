@@ -16,6 +16,7 @@ from quarterdeck.names import read_clock
 from quarterdeck.retention import Retention
 from quarterdeck.systems.configuration import Crew
 from quarterdeck.tasks.admission import admit_tasks
+from quarterdeck.tasks.event_log import read_batches
 from quarterdeck.tasks.store import TaskView
 from tests.openai_server import Body, Message, OpenAIServer, Refused
 from tests.unit.execution import sites
@@ -153,5 +154,5 @@ def test_a_release_that_asks_otherwise_goes_on_where_nothing_was_done(release: R
     # All is asked anew, but what does not speak of the tool: here all does.
     assert len(server.requests) - asked == len(STEPS) + 1
     scope = release.site.system.scope
-    events = release.services.table.query(scope.state_key(release.task_id).pk, "EVENT#")
-    assert "diverged" in [item["event"]["type"] for item in events]
+    batches = read_batches(release.services.table, scope, release.task_id, 0)
+    assert "diverged" in [event.type for batch in batches for event in batch.events]

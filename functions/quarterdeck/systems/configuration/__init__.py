@@ -3,6 +3,7 @@
 from quarterdeck.systems.configuration.agent import MAX_TASK_SECONDS, Agent
 from quarterdeck.systems.configuration.base import Configuration
 from quarterdeck.systems.configuration.crew import MAX_INPUTS, Budget, Crew
+from quarterdeck.systems.configuration.events import Events
 from quarterdeck.systems.configuration.health_checks import HealthChecks, SmokeTask
 from quarterdeck.systems.configuration.knowledge import KnowledgeText
 from quarterdeck.systems.configuration.llm import REHEARSAL, Llm
@@ -26,6 +27,7 @@ __all__ = [
     "Configuration",
     "Crew",
     "Embedder",
+    "Events",
     "HealthChecks",
     "KnowledgeText",
     "Llm",

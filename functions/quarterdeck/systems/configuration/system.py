@@ -16,6 +16,7 @@ from quarterdeck.systems.configuration.base import (
     find_duplicates,
 )
 from quarterdeck.systems.configuration.crew import Crew
+from quarterdeck.systems.configuration.events import Events
 from quarterdeck.systems.configuration.health_checks import HealthChecks
 from quarterdeck.systems.configuration.llm import Llm
 from quarterdeck.systems.configuration.memory import Embedder
@@ -54,6 +55,10 @@ class SystemConfiguration(Configuration):
     """Whether backups are proven each week."""
     health_checks: HealthChecks = HealthChecks()
     """See below."""
+    events: Events = Events()
+    """See below."""
+    trace: Literal["none", "full"] = "none"
+    """`full`: prompts, answers and what tools say are kept for 7 days, for all who may read."""
 
     @classmethod
     def find_faults(cls, sketch: Any) -> Iterator[Fault]:
