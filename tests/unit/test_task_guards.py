@@ -68,14 +68,14 @@ EDITS = [
         "reap",
     ),
     (
-        "tasks.upkeep:Upkeep._settle",
+        "tasks.upkeep:Upkeep._settle_state",
         'if state.status == "dispatched":',
         "if True:",
         "requeue_task",
     ),
     (
-        "tasks.upkeep:Upkeep._settle",
-        "send_task(self.queue, scope, task_id, state.epoch)",
+        "tasks.upkeep:Upkeep._settle_state",
+        "send_task(self.queue, scope, state.task_id, state.epoch)",
         "pass",
         "requeue_task",
     ),
