@@ -4,7 +4,7 @@ ENV ?= development
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install layers demo up down run tool check-crews deploy-crews crew-fields settings-table event-schemas test prove check format sbom audit synth bootstrap deploy diff comment destroy smoke cost cost-table redrive recover logs
+.PHONY: help install layers demo up down run tool check-crews deploy-crews crew-fields event-fields settings-table event-schemas test prove check format sbom audit synth bootstrap deploy diff comment destroy smoke cost cost-table redrive recover logs
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ deploy-crews: install ## deploys them: URL=https://… KEY=… (CREWS= as above)
 
 crew-fields: install ## writes the tables of docs/configuration.md
 	@PYTHONPATH=functions:. $(PYTHON) -m infra.crews.reference
+
+event-fields: install ## writes the tables of docs/events.md
+	@PYTHONPATH=functions:. $(PYTHON) -m infra.crews.event_reference
 
 settings-table: install ## writes the table of docs/environments.md
 	@PYTHONPATH=functions:. $(PYTHON) -m infra.settings_table

@@ -106,6 +106,8 @@ class Retention(BaseModel):
     """What happened in a task's run."""
     journals_days: int = Field(ge=2, le=3650)
     """The recorded calls of tasks: what they are taken up from, and what a retry reads."""
+    traces_days: Days
+    """What was said in the calls of systems that ask for a trace."""
     metrics_days: int = Field(ge=15, le=3650)
     """Buckets of a minute; the API's windows reach back for 15 days."""
     decisions_days: Days
@@ -113,7 +115,7 @@ class Retention(BaseModel):
     alerts_days: Days
     """The history of alerts."""
 
-    @field_validator("events_days", "journals_days")
+    @field_validator("events_days", "journals_days", "traces_days")
     @classmethod
     def _refuse_orphans(cls, days: int, others: ValidationInfo) -> int:
         if days > (tasks := others.data.get("tasks_days", days)):

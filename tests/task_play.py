@@ -16,7 +16,7 @@ from quarterdeck.tasks.answers import Answer, answer_question
 from quarterdeck.tasks.attempt import Attempt, admit_for, claim
 from quarterdeck.tasks.ending import stop_task
 from quarterdeck.tasks.outcome import Outcome, TaskError, Usage
-from quarterdeck.tasks.questions import Asked, Progress
+from quarterdeck.tasks.questions import LONGEST_WAIT, Asked, Progress
 from quarterdeck.tasks.queue import TaskMessage, WorkMessage
 from quarterdeck.tasks.states import TERMINAL
 from quarterdeck.tasks.submission import TaskRequest, accept_task, retry_task
@@ -27,6 +27,7 @@ from tests.task_watch import Watch, check_everything, check_told, list_untold, r
 from tests.task_world import CREWS, SMOOTH, Actor, Plan, Role, Sent, World
 
 TURN = timedelta(minutes=11)
+ANSWERLESS = timedelta(seconds=LONGEST_WAIT + 1)
 """Longer than a lease, and than a message is waited for."""
 
 ERROR = TaskError(type="ValueError", message="no")
@@ -376,7 +377,8 @@ class Play:
         for _ in range(4 + 2 * len(self.watch.states)):
             if not self._list_live():
                 break
-            self.world.now += TURN
+            waiting = all(item["status"] == "waiting" for item in self._list_live())
+            self.world.now += ANSWERLESS if waiting else TURN
             self.monitor()
             while due := self.world.queue.list_due():
                 self._work_off(due)

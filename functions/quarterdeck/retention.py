@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
-Kept = Literal["tasks", "events", "journals", "metrics", "decisions", "alerts"]
+Kept = Literal["tasks", "events", "journals", "traces", "metrics", "decisions", "alerts"]
 
 
 class Expiry(NamedTuple):
@@ -23,6 +23,7 @@ class Retention(BaseModel):
     tasks_days: int = 90
     events_days: int = 30
     journals_days: int = 14
+    traces_days: int = 7
     metrics_days: int = 15
     decisions_days: int = 7
     alerts_days: int = 90

@@ -1,19 +1,16 @@
 """One emulator with the deployed development template, for all tests of this directory."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from infra.environment import load_target
 from infra.local.api import Api
 from infra.local.emulator import Emulator, run_emulator
 from infra.local.ministack import STATE_DIR
 from infra.local.service import Service, deploy_service, prepare_service
-from tests.emulated.main_job import Provider
-from tests.openai_server import OpenAIServer
+from tests.emulated.main_job import Provider, serve_allowed
 
 LOG = STATE_DIR / "emulated-tests.log"
 
@@ -55,14 +52,6 @@ def aws(emulator: Emulator) -> Callable[[str], Any]:
 def provider() -> Iterator[tuple[Provider, str]]:
     """The provider, and its base URL: one of those that the environment allows."""
     model = Provider()
-    with ExitStack() as running:
-        for url in load_target("development").environment.model_base_urls:
-            try:
-                server = OpenAIServer(model.answer, port=url.port or 80)
-            except OSError:
-                continue
-            running.enter_context(server)
-            yield model, str(url)
-            model.released.set()
-            return
-    pytest.fail("every port of the development environment's model_base_urls is in use")
+    with serve_allowed(model.answer) as (_, url):
+        yield model, url
+        model.released.set()

@@ -2,12 +2,14 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from infra.environment import load_target
 from infra.local.api import Api
 from quarterdeck.tasks.states import TERMINAL
-from tests.openai_server import Body, Message
+from tests.openai_server import Body, Message, OpenAIServer
 
 ENDS_S = 90.0
 
@@ -54,6 +56,20 @@ def run_monitor(aws: Callable[[str], Any]) -> None:
     )
     answer = aws("lambda").invoke(FunctionName=function, Payload=b"{}")
     assert "FunctionError" not in answer, answer["Payload"].read()
+
+
+@contextmanager
+def serve_allowed(answer: Callable[[Body], Message]) -> Iterator[tuple[OpenAIServer, str]]:
+    """A provider, and its base URL: one of those that the environment allows."""
+    for url in load_target("development").environment.model_base_urls:
+        try:
+            server = OpenAIServer(answer, port=url.port or 80)
+        except OSError:
+            continue
+        with server:
+            yield server, str(url)
+        return
+    raise AssertionError("every port of development's model_base_urls is in use")
 
 
 class Provider:

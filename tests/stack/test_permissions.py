@@ -304,12 +304,6 @@ def test_codedeploy_moves_one_alias_by_each_role(production: Assembly) -> None:
         )
 
 
-def test_alerts_are_told_on_the_topic_and_the_bus_alone(assembly: Assembly) -> None:
-    [topic], [bus] = assembly.find("AWS::SNS::Topic"), assembly.find("AWS::Events::EventBus")
-    assert find_resources(assembly, "monitor", "sns:Publish") == {f"<{topic}>"}
-    assert find_resources(assembly, "monitor", "events:PutEvents") == {f"<{bus}.Arn>"}
-
-
 def test_keys_are_used_through_the_services_that_they_are_of_alone(assembly: Assembly) -> None:
     for name in assembly.functions():
         for statement in assembly.statements(name):

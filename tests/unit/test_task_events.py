@@ -1,11 +1,13 @@
 """`GET …/events`: a task is followed by numbers, and waited for."""
 
+import re
 import threading
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from infra.crews.event_reference import DOCUMENT, fill_tables
 from quarterdeck.http import waiting
 from quarterdeck.http.services import Services
 from quarterdeck.names import read_clock
@@ -13,7 +15,7 @@ from quarterdeck.systems.records import System
 from quarterdeck.tasks.ending import stop_task
 from quarterdeck.tasks.event_batches import BATCH
 from quarterdeck.tasks.event_log import EventLog, append_event
-from quarterdeck.tasks.events import LlmCall, ToolCall, WorkerLost
+from quarterdeck.tasks.events import Event, LlmCall, ToolCall, WorkerLost
 from tests import systems
 from tests.api_calls import Answer, call
 
@@ -167,3 +169,15 @@ def test_threads_of_one_run_tell_all(services: Services, system: System, task_id
     events = ask(system, task_id, limit=200).json["events"]
     assert [event["seq"] for event in events] == list(range(1, 121))
     assert len({event["model"] for event in events}) == 120
+
+
+def test_the_document_says_what_the_models_are() -> None:
+    document = DOCUMENT.read_text(encoding="utf-8")
+    assert fill_tables(document) == document, "make event-fields"
+    told = set(re.findall(r"^### `(\w+)`$", document, re.MULTILINE))
+    models = [model for model in walk_models(Event) if "type" in model.model_fields]
+    assert told == {model.model_fields["type"].default for model in models}
+
+
+def walk_models(model: type[Event]) -> list[type[Event]]:
+    return [found for kind in model.__subclasses__() for found in (kind, *walk_models(kind))]

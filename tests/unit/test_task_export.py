@@ -20,6 +20,7 @@ from quarterdeck.tasks.event_log import append_event
 from quarterdeck.tasks.events import StepStarted
 from quarterdeck.tasks.export import TaskExport, export_task
 from quarterdeck.tasks.outcome import Outcome
+from quarterdeck.tasks.traces import Trace, TraceLog
 from quarterdeck.tasks.transitions import claim_task, finish_task
 from tests import systems
 from tests.api_calls import call
@@ -49,6 +50,8 @@ def path(services: Services, system: System) -> str:
     for step in ("one", "two"):
         event = StepStarted(step=step, agent="Researcher")
         append_event(table, scope, task_id, event, read_clock())
+    said = Trace(kind="llm", name="openai/x", call="b", asked="Who?", answered="Ann")
+    assert TraceLog(table, blobs, scope, task_id, read_clock).keep(said)
     table.write(Put(scope.spending_key(task_id), {"spent_tokens": 3}))
     table.write(Put(scope.hold_key(task_id, "h"), {"tokens": 1}))
     running = services.tasks.get_state(scope, task_id)
@@ -67,6 +70,8 @@ def test_an_export_has_all_of_the_task(path: str) -> None:
     assert (told["state"]["status"], told["state"]["crew_name"]) == ("succeeded", "research")
     assert (told["outcome"]["output"], told["outcome"]["error"]) == ("Done", None)
     assert [event["type"] for event in told["events"]] == ["step_started"] * 2
+    (trace,) = told["trace"]
+    assert (trace["seq"], trace["asked"], trace["answered"]) == (1, "Who?", "Ann")
     assert told["spending"] == {"spent_tokens": 3}
     search, model, mail = told["calls"]
     assert (search["kind"], search["name"], search["answer"]) == ("tool", "search", ANSWER)
@@ -74,7 +79,7 @@ def test_an_export_has_all_of_the_task(path: str) -> None:
     assert (mail["name"], mail["started"]) == ("mail", True)
     assert [each["call"] for each in told["calls"]] == ["a-0", "b-0", "c-0"]
     assert (told["omitted"], told["export_url"]) == (0, None)
-    for word in ("worker-1", "expires_at", "tasks_of", "blobs/"):
+    for word in ("worker-1", "expires_at", "tasks_of", "writer", "blobs/"):
         assert word not in json.dumps(told)
 
 

@@ -147,7 +147,7 @@ def test_a_pull_request_is_checked_tested_synthesised_and_compared() -> None:
     jobs = load(ROOT / ".github" / "workflows" / "pull-request.yml")["jobs"]
     runs = {run for job in jobs.values() for run in list_runs(job)}
     assert {
-        *("make check", "make test", "make check-crews"),
+        *("make check", "make test", "make check-crews", "make audit"),
         *(f"make synth ENV={name}" for name in ("development", "staging", "production")),
         "make diff ENV=staging ASSEMBLY=cdk.out/staging REPORT=diff.md",
         "make comment REPORT=diff.md",
@@ -160,7 +160,9 @@ def test_a_pull_request_is_checked_tested_synthesised_and_compared() -> None:
 def test_what_was_built_once_goes_to_staging_and_then_to_production(deploy: Workflow) -> None:
     jobs = deploy["jobs"]
     assert {"make check", "make test", "make check-crews"} <= set(list_runs(jobs["build"]))
-    built, _sbom = find_artefact(jobs["build"], "upload")
+    built, bill = find_artefact(jobs["build"], "upload")
+    assert "make sbom" in list_runs(jobs["build"])
+    assert bill["path"] == "build/sbom"
     for name, needed in (("staging", "build"), ("production", "staging")):
         job = jobs[name]
         assert (job["needs"], job["environment"]) == (needed, name)

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from quarterdeck.execution.crews import Tools
 from quarterdeck.execution.health_checks import limit_journal
 from quarterdeck.execution.journal_entry import Entry, read_entry
 from quarterdeck.execution.journal_store import MemoryStore
@@ -42,36 +43,45 @@ def rehearse_release(
 ) -> Rehearsal:
     """Runs the crew twice, the second time from the journal; `left`: seconds of the invocation."""
     known = choose_tool(manifest)
-    crew = make_crew(tuple(known))
-    store = MemoryStore("rehearsal")
     tool = next(iter(known), None)
-
-    def run_once() -> tuple[Outcome, int]:
-        journal = limit_journal(left(), store)
-        outcome = run_crew(
-            store.task_id,
-            crew,
-            REQUEST,
-            {},
-            timeout=left(),
-            read_secret=refuse_secret,
-            verbose=verbose,
-            on_event=lambda _: None,
-            journal=journal,
-            tools=make_proxies(crew, known, call),
-        )
-        return outcome, journal.recorded
-
+    crew = make_crew(tuple(known))
+    tools = make_proxies(crew, known, call)
+    store = MemoryStore("rehearsal")
     try:
-        (first, _), (second, again) = run_once(), run_once()
+        first, _ = run_once(crew, tools, store, left(), verbose)
+        second, again = run_once(crew, tools, store, left(), verbose)
     except Stop as stop:
         why = f": {stop.error.type}: {stop.error.message}" if stop.error else ""
         return Rehearsal(fault=f"the crew stopped, {stop.reason}{why}", tool=tool)
     calls = [read_entry(text) for text in store.entries.values()]
-    fault = find_error(first) or find_tool_fault(calls, tool) or find_answer_fault(first, tool)
-    if fault is None and (again or second.output != first.output):
-        fault = f"the journal does not replay: {again} calls were made again"
-    return Rehearsal(fault=fault, tool=tool, model_calls=sum(each.kind == "llm" for each in calls))
+    return Rehearsal(
+        fault=find_error(first)
+        or find_tool_fault(calls, tool)
+        or find_answer_fault(first, tool)
+        or find_replay_fault(first, second, again),
+        tool=tool,
+        model_calls=sum(each.kind == "llm" for each in calls),
+    )
+
+
+def run_once(
+    crew: Crew, tools: Tools, store: MemoryStore, seconds: float, verbose: bool
+) -> tuple[Outcome, int]:
+    """What came of it, and how many calls were made."""
+    journal = limit_journal(seconds, store)
+    outcome = run_crew(
+        store.task_id,
+        crew,
+        REQUEST,
+        {},
+        timeout=seconds,
+        read_secret=refuse_secret,
+        verbose=verbose,
+        on_event=lambda _: None,
+        journal=journal,
+        tools=tools,
+    )
+    return outcome, journal.recorded
 
 
 def choose_tool(manifest: Manifest) -> Manifest:
@@ -130,6 +140,12 @@ def find_answer_fault(outcome: Outcome, tool: str | None) -> str | None:
     output = outcome.output or ""
     expected = RESULT if tool else ANSWER
     return None if expected in output else f"the crew answers '{output[:200]}', not '{expected}'"
+
+
+def find_replay_fault(first: Outcome, second: Outcome, again: int) -> str | None:
+    if again or second.output != first.output:
+        return f"the journal does not replay: {again} calls were made again"
+    return None
 
 
 def refuse_secret(name: str) -> str:

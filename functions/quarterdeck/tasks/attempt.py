@@ -72,6 +72,7 @@ class Attempt:
     def beat(self, ran_ms: int) -> bool:
         """Whether a cancel was asked for; ConditionFailed when the lease is lost."""
         item = self.table.update(beat_task(self.scope, self.state, ran_ms, self.clock()))
+        self.log.flush_due()
         return bool(item.get("cancel_requested"))
 
     def end(self, outcome: Outcome, ran_ms: int) -> bool:

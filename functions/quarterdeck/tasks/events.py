@@ -67,17 +67,17 @@ class LlmCall(Event):
     type: Literal["llm_call"] = "llm_call"
     model: Label
     step: Label | None = None
-    """None: the call is the task's, such as of its memory, and no step's."""
+    """Without it, the call is the task's, such as of its memory, and no step's."""
     agent: Label | None = None
     prompt_tokens: Count = 0
     completion_tokens: Count = 0
     cost_usd: Cost | None = None
-    """None: the model has no price."""
+    """Without it, the model has no price."""
     duration_ms: int | None = None
-    """None: a later run told of the call, which only knows that it was made."""
+    """Without it, a later run told of the call, which only knows that it was made."""
     error: ErrorType | None = None
     call: str | None = None
-    """The call's place in the journal; None for one that failed."""
+    """The call's place in the journal; one that failed has none."""
 
     @property
     def identity(self) -> Identity | None:
@@ -85,7 +85,7 @@ class LlmCall(Event):
 
 
 class ToolCall(Event):
-    """A tool was called. `error`: what it raised; the agent was told of it."""
+    """A tool was called. With `error` as its `outcome` it failed, which the agent was told."""
 
     type: Literal["tool_call"] = "tool_call"
     tool: Label
@@ -94,7 +94,7 @@ class ToolCall(Event):
     arguments: dict[Label, Scalar] | None = None
     """As the system's configuration allows: long texts are cut, lists and objects are JSON."""
     duration_ms: int | None = None
-    """None: a later run told of the call, which only knows that it was made."""
+    """Without it, a later run told of the call, which only knows that it was made."""
     outcome: Literal["ok", "error"]
     call: str | None = None
     """The call's place in the journal."""

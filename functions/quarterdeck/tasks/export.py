@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from quarterdeck.abreast import map_abreast
 from quarterdeck.blobs import BlobStore
 from quarterdeck.errors import NotFound
-from quarterdeck.keys import INDEX_KEYS, Scope, name_part, parse_call_key
+from quarterdeck.keys import INDEX_KEYS, Scope, name_part, parse_call_key, parse_trace_key
 from quarterdeck.names import format_time, is_id
 from quarterdeck.table import Item, Table
 from quarterdeck.tasks.event_batches import read_batch
@@ -23,7 +23,7 @@ INLINE_BYTES = 5_000_000
 """An answer of a function has 6 MB at most."""
 MOST_BYTES = 50_000_000
 READ_AT_ONCE = 8
-LEFT_OUT = {"pk", "sk", "expires_at", "claimed_by", "document", *INDEX_KEYS}
+LEFT_OUT = {"pk", "sk", "expires_at", "claimed_by", "writer", "document", *INDEX_KEYS}
 
 
 class TaskExport(BaseModel):
@@ -128,7 +128,7 @@ def arrange_parts(items: Sequence[Item], parts: Mapping[str, Json]) -> dict[str,
             case "QUESTION":
                 fields["questions"].append(part)
             case "TRACE":
-                fields["trace"].append(part)
+                fields["trace"].append(part | {"seq": parse_trace_key(item["sk"])})
             case "CALL":
                 fields["calls"].append(part | name_call(item["sk"]))
     return fields

@@ -5,17 +5,17 @@ Each is put once, at the number after the last, if nothing is there.
 
 import json
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import islice
 from typing import Any, Literal
 
 from quarterdeck.blobs import BlobStore
 from quarterdeck.keys import LAST_TRACE, TRACE_PREFIX, Scope, parse_trace_key
 from quarterdeck.names import format_time, generate_id
+from quarterdeck.retention import Expiry
 from quarterdeck.table import Absent, ConditionFailed, Item, Put, Table
 from quarterdeck.tasks.outcome import Label, Record, Text
 
-TRACE_DAYS = 7
 MOST_TRACES = 2_000
 LONGEST = 500_000
 """Characters of what was asked, and of what was answered."""
@@ -71,13 +71,12 @@ class TraceLog:
         text = trace.model_dump_json(exclude={"seq"}, exclude_none=True)
         blob = f"{self.scope.blob_prefix}/{self.task_id}/trace-{generate_id()}.json"
         document = self.blobs.store_document(blob, text)
-        expires = int((now + timedelta(days=TRACE_DAYS)).timestamp())
         for _ in range(ATTEMPTS):
             number = self._last + 1
             if number > MOST_TRACES:
                 return False
             key = self.scope.trace_key(self.task_id, number)
-            item = {"document": document, "expires_at": expires, "writer": generate_id()}
+            item = {"document": document, "expires_at": Expiry("traces", now)}
             try:
                 self.table.write(Put(key, item, [Absent()]))
             except ConditionFailed:

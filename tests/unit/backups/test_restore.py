@@ -21,8 +21,12 @@ from quarterdeck.systems.records import System
 from quarterdeck.table import ConditionFailed, Item, Update
 from quarterdeck.tasks.deletion import delete_task
 from quarterdeck.tasks.ending import stop_task
+from quarterdeck.tasks.event_log import EventLog
+from quarterdeck.tasks.events import LlmCall
 from quarterdeck.tasks.listing import TaskFilter, find_page
+from quarterdeck.tasks.progress import read_events
 from quarterdeck.tasks.submission import retry_task
+from quarterdeck.tasks.traces import Trace, TraceLog
 from tests import systems
 from tests.backup_site import BLOBS
 from tests.restore_site import RestoreSite
@@ -69,6 +73,25 @@ def test_what_was_backed_up_is_there_again(site: RestoreSite, system: System) ->
     task = f"blobs/tasks/{system.system_id}@2/{done}"
     assert {f"{task}/end.json", f"{task}/spec.json"} <= blobs
     assert not [key for key in blobs if f"{system.system_id}@1/" in key]
+
+
+def test_what_a_task_told_is_there_again_and_its_trace_is_not(
+    site: RestoreSite, system: System
+) -> None:
+    task_id = site.submit(system)
+    log = EventLog(site.table, system.scope, task_id, site.clock)
+    for number in range(30):
+        log.record(LlmCall(model=f"m{number}", duration_ms=number))
+    assert log.flush()
+    trace = Trace(kind="llm", name="m", call="c-0", asked="[]", answered='"a"')
+    TraceLog(site.table, site.systems.blobs, system.scope, task_id, site.clock).keep(trace)
+    before = read_events(site.table, system.scope, task_id, 0, 100)
+    assert site.restore(system, site.back_up(system)).outcome == "restored"
+    restored = site.systems.get(system.system_id).scope
+    assert read_events(site.table, restored, task_id, 0, 100) == before
+    kept = {sk.partition("#")[0] for _, sk in site.dump_generation(system.system_id, 2)}
+    assert "EVENT" in kept
+    assert "TRACE" not in kept
 
 
 def work(site: RestoreSite, system: System) -> None:

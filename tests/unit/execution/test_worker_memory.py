@@ -47,9 +47,8 @@ def test_a_memory_that_fails_is_an_event_and_a_metric_of_a_task_that_succeeds(
     assert site.view(task_id).status == "succeeded"
     events = list_events(site, task_id)
     degraded = [event for event in events if event["type"] == "memory_degraded"]
-    assert [event["type"] for event in events[: 2 * len(STEPS)]] == [
-        "step_started", "step_ended",
-    ] * len(STEPS)  # fmt: skip
+    first = [event["type"] for event in events if event["type"].startswith("step_")]
+    assert first == ["step_started", "step_ended"] * len(STEPS)
     assert {event["use"] for event in degraded} == {"recall", "keep", "distil"}
     assert {event["error"]["type"] for event in degraded} == {"BadRequestError", "MemoryLeftAlone"}
     assert count(site)["memory_faults"] >= len(STEPS)
