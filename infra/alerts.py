@@ -74,10 +74,15 @@ class Alerts(Construct):
 
     def allow_announce(self, role: Role) -> None:
         """Lets the role send to the bus and to the topic of questions."""
+        function = role.node.path.split("/")[-2]
         # Without a policy of its own, the topic would have SNS's, which lets all of the account in.
         self.questions.add_to_resource_policy(
             PolicyStatement(
-                principals=[role], actions=["sns:Publish"], resources=[self.question_topic_arn]
+                # Else CDK numbers it, by how many were before.
+                sid=f"Allow{function}",
+                principals=[role],
+                actions=["sns:Publish"],
+                resources=[self.question_topic_arn],
             )
         )
         Policy(

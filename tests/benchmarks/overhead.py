@@ -3,7 +3,8 @@
 Both run one crew of two agents and two steps with a model that answers at once, in turn, in this
 process. Prints one JSON object last: `bare_ms` of building it and `crew.kickoff()`; what `run_crew`
 adds to it with a journal in memory (`task_overhead_ms_store_excluded`) and in a table of moto
-(`task_overhead_ms`); and what the journal adds to one call, likewise. Medians.
+(`task_overhead_ms`); what the journal adds to one call, likewise; and what telling of it adds to
+that, in time and in writes (of calls that take no time: a batch holds 20). Medians.
 """
 
 import json
@@ -32,13 +33,16 @@ from crewai.llms.base_llm import BaseLLM, llm_call_context  # noqa: E402
 from moto import mock_aws  # noqa: E402
 
 from quarterdeck.blobs import BlobStore  # noqa: E402
+from quarterdeck.execution.call_events import CallTeller  # noqa: E402
 from quarterdeck.execution.journal import Journal  # noqa: E402
 from quarterdeck.execution.journal_store import JournalStore, MemoryStore, Store  # noqa: E402
 from quarterdeck.execution.patches import apply_patches  # noqa: E402
 from quarterdeck.execution.run import run_crew  # noqa: E402
 from quarterdeck.keys import Scope  # noqa: E402
+from quarterdeck.names import read_clock  # noqa: E402
 from quarterdeck.systems.configuration import Crew as Configuration  # noqa: E402
 from quarterdeck.table import Table  # noqa: E402
+from quarterdeck.tasks.event_log import EventLog, read_batches  # noqa: E402
 from tests.account import ENVIRONMENT, prepare_account  # noqa: E402
 
 ROUNDS = 40
@@ -101,9 +105,13 @@ def main() -> None:
                 "bare": lambda _: make_calls(None),
                 "memory": lambda number: make_calls(MemoryStore(f"call-{number}")),
                 "table": lambda number: make_calls(open_store(f"call-{number}")),
+                "told": lambda number: make_calls(
+                    open_store(f"told-{number}"), open_log(f"told-{number}")
+                ),
             },
             ROUNDS // 4,
         )
+        writes = count_batches("told-0") / CALLS
     print(
         json.dumps(
             {
@@ -114,6 +122,8 @@ def main() -> None:
                     (calls["memory"] - calls["bare"]) / CALLS, 3
                 ),
                 "call_overhead_ms": round((calls["table"] - calls["bare"]) / CALLS, 3),
+                "event_overhead_ms": round((calls["told"] - calls["table"]) / CALLS, 3),
+                "event_writes_per_call": writes,
             }
         )
     )
@@ -157,21 +167,34 @@ def run_ours(store: Store) -> None:
     assert outcome.usage.requests == 2
 
 
-def make_calls(store: Store | None) -> None:
+def make_calls(store: Store | None, log: EventLog | None = None) -> None:
     llm = make_llm()
     if store is None:
         for _ in range(CALLS):
             llm.call(PROMPT)
         return
-    with Journal(store).open(str):
+    teller = CallTeller(log.record) if log else None
+    with Journal(store, teller=teller).open(str):
         for _ in range(CALLS):
             llm.call(PROMPT)
+    if log:
+        log.flush()
 
 
 def open_store(task_id: str) -> JournalStore:
     table = Table(boto3.client("dynamodb"), "quarterdeck")
     blobs = BlobStore(boto3.client("s3"), "quarterdeck")
     return JournalStore(table, blobs, Scope("system", 1), task_id)
+
+
+def open_log(task_id: str) -> EventLog:
+    table = Table(boto3.client("dynamodb"), "quarterdeck")
+    return EventLog(table, Scope("system", 1), task_id, read_clock)
+
+
+def count_batches(task_id: str) -> int:
+    table = Table(boto3.client("dynamodb"), "quarterdeck")
+    return len(list(read_batches(table, Scope("system", 1), task_id, 0)))
 
 
 if __name__ == "__main__":

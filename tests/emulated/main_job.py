@@ -28,15 +28,16 @@ def submit(api: Api, system_id: str, **request: Any) -> str:
     return task_id
 
 
-def wait(api: Api, system_id: str, task_id: str) -> Any:
-    poll(lambda: api.get(f"/crews/{system_id}/tasks/{task_id}").json["status"], set(TERMINAL))
+def wait(api: Api, system_id: str, task_id: str, ends_s: float = ENDS_S) -> Any:
+    path = f"/crews/{system_id}/tasks/{task_id}"
+    poll(lambda: api.get(path).json["status"], set(TERMINAL), ends_s)
     return api.get(f"/crews/{system_id}/tasks/{task_id}").json
 
 
-def poll(read: Callable[[], str], until: set[str]) -> None:
-    deadline = time.monotonic() + ENDS_S
+def poll(read: Callable[[], str], until: set[str], ends_s: float = ENDS_S) -> None:
+    deadline = time.monotonic() + ends_s
     while (value := read()) not in until:
-        assert time.monotonic() < deadline, f"{value} after {ENDS_S} s"
+        assert time.monotonic() < deadline, f"{value} after {ends_s} s"
         time.sleep(0.2)
 
 

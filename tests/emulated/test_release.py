@@ -151,7 +151,7 @@ def test_a_task_that_is_put_off_ends_under_the_next_release(
         run_cdk(account, "deploy", second)
         assert find_worker(account)["version"] != old["version"]
         assert api.get(path).json["status"] == "queued"
-        task = wait(api, system_id, task_id)
+        task = wait(api, system_id, task_id, PUT_OFF_S + WORKS_S)
         assert (task["status"], task["usage"]["requests"]) == ("succeeded", len(STEPS))
         assert [step["output"] for step in task["steps"]] == [f"Did {step}." for step in STEPS]
         # `draft` again, and `polish`.

@@ -22,11 +22,18 @@ def test_a_running_task_is_cancelled_at_its_next_call(
     task_id = submit(api, system_id, description="BLOCK")
     poll(lambda: str(model.at_once), {"1"})
     path = f"/crews/{system_id}/tasks/{task_id}"
+    (started,) = api.get(f"{path}/events?wait=10").json["events"]
+    assert (started["seq"], started["type"]) == (1, "step_started")
     asked = api.post(f"{path}/cancel")
     assert (asked.status, asked.json["status"]) == (202, "running")
     assert api.post(f"{path}/retry").status == 409
+    told = api.get(f"{path}/events?after=1&wait=10").json
+    assert [event["type"] for event in told["events"]] == ["cancel_requested"]
     time.sleep(Limits().fresh)
     model.released.set()
+    while not told["ended"]:
+        told = api.get(f"{path}/events?after={told['last']}&wait=10").json
+    assert (told["events"][-1]["type"], told["events"][-1]["status"]) == ("ended", "cancelled")
     task = wait(api, system_id, task_id)
     assert task["status"] == "cancelled"
     assert model.calls - checked == 1

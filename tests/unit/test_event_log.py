@@ -29,9 +29,10 @@ from quarterdeck.tasks.events import (
 from quarterdeck.tasks.outcome import Usage
 from tests.fakes import FakeTable
 from tests.faults import Conflict, Crash, LostAnswer, Unreachable
-from tests.memories import EXAMPLES
+from tests.prove import PROVE
 
 SCOPE = Scope("s", 1)
+EXAMPLES = 1_500 if PROVE else 100
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 FAULTS = [None, None, None, Crash, Conflict, Unreachable, "lost", "unknown", "crash after"]
 
@@ -244,6 +245,17 @@ def test_what_one_run_told_another_does_not() -> None:
     calls = [each["call"] for each in told if each["type"] == "llm_call"]
     assert calls == ["0", "1", None, "2", None, "3", None]
     assert len(told) == 7 + 2
+
+
+def test_what_had_no_room_is_not_counted_again_by_a_replay() -> None:
+    table = FakeTable()
+    for run in range(3):
+        log = open_log(table)
+        log.record(StepStarted(step="a", agent="A"))
+        for place in range(1_800):
+            log.record(call("m", str(place)), again=run > 0)
+        assert log.flush()
+    assert sum(batch.dropped for batch in read_log(table)) == 101
 
 
 def test_when_it_is_told() -> None:

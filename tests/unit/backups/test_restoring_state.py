@@ -11,7 +11,8 @@ from quarterdeck.names import read_clock
 from quarterdeck.systems.records import System
 from quarterdeck.table import Update
 from quarterdeck.tasks.admission import admit_tasks
-from quarterdeck.tasks.attempt import claim
+from quarterdeck.tasks.attempt import Attempt, claim
+from quarterdeck.tasks.questions import Asked, Progress
 from quarterdeck.tasks.queue import TaskMessage
 from quarterdeck.tasks.submission import TaskRequest, accept_task
 from quarterdeck.tasks.upkeep import Upkeep
@@ -114,9 +115,17 @@ class Closed:
         assert isinstance(message, TaskMessage)
         return message
 
-    def claim(self, message: TaskMessage) -> object:
+    def claim(self, message: TaskMessage) -> Attempt | None:
         site = self.site
         return claim(site.table, site.blobs, self.queue, message, site.clock)
+
+    def ask(self, message: TaskMessage) -> None:
+        """The task's worker has come to a question, open for a minute."""
+        attempt = self.claim(message)
+        assert attempt
+        place = ("d" * 64, 0)
+        asked = Asked(kind="review", step="s", agent="A", text="Good?", place=place, seconds=60)
+        assert attempt.wait(5, asked, Progress())
 
     def tend(self) -> int:
         """What the monitor does for tasks."""
@@ -141,13 +150,17 @@ def test_no_message_is_claimed_until_it_is_open_again() -> None:
     assert closed.claim(message)
 
 
-@pytest.mark.parametrize("work", ["a queued task", "a message nobody took", "a lost worker"])
+@pytest.mark.parametrize(
+    "work", ["a queued task", "a message nobody took", "a lost worker", "an expired question"]
+)
 def test_the_monitor_leaves_its_tasks_alone(work: str) -> None:
     closed = Closed()
     if work != "a queued task":
         message = closed.admit()
         if work == "a lost worker":
             assert closed.claim(message)
+        if work == "an expired question":
+            closed.ask(message)
         closed.site.later(minutes=11)
     closed.set_state("restoring")
     before = closed.site.dump_generation(closed.system.system_id, 1)
@@ -176,3 +189,20 @@ def test_the_monitor_neither_scales_it_nor_judges_its_metrics() -> None:
     for _ in range(7):
         site.look()
     assert site.emitted
+
+
+def test_a_task_that_waited_is_interrupted_and_keeps_its_question() -> None:
+    closed = Closed()
+    closed.ask(closed.admit())
+    site, system_id = closed.site, closed.system.system_id
+    backup = site.back_up(closed.system)
+    assert site.prove(closed.system, backup).outcome == "proven"
+    assert site.restore(closed.system, backup).outcome == "restored"
+    kept = site.dump_generation(system_id, site.systems.get(system_id).generation)
+    state = kept[f"TASK#{closed.task}", "STATE"]
+    assert (state["status"], state["question"]) == ("interrupted", 1)
+    assert not {"waiting_since", "lease_expires_at"} & state.keys()
+    assert "Good?" in kept[f"TASK#{closed.task}", "QUESTION#000001"]["document"]
+    assert kept["CREW#research", "CREW"].get("waiting", 0) == 0
+    site.later(minutes=11)
+    assert closed.tend() == 0

@@ -10,6 +10,7 @@ from quarterdeck.http.services import Services
 from quarterdeck.keys import CALL_PREFIX, LEASE_KEYS
 from quarterdeck.names import parse_time, read_clock
 from quarterdeck.tasks.answers import Answer as GivenAnswer
+from quarterdeck.tasks.questions import LONGEST_WAIT, find_expiry
 from quarterdeck.tasks.submission import retry_task
 from tests import systems
 from tests.api_calls import call
@@ -189,11 +190,11 @@ def test_a_waiting_task_can_be_cancelled(services: Services) -> None:
 def test_the_time_of_people_is_not_the_tasks(services: Services) -> None:
     """A question stays open for its crew's time, a task's calls stay for longer than that."""
     with OpenAIServer(answer) as server:
-        site = Site(services, server.url, crew=make_crew(server.url, input_timeout=2_592_000))
+        site = Site(services, server.url, crew=make_crew(server.url, input_timeout=86_400))
         people = ask(site)
         question = people.look()["question"]
         expires = parse_time(question["expires_at"])
-        assert expires - parse_time(question["asked_at"]) == timedelta(days=30)
+        assert expires - parse_time(question["asked_at"]) == timedelta(days=1)
         scope = site.system.scope
         partition = scope.state_key(people.task_id).pk
         for item in services.table.query(partition, CALL_PREFIX):
@@ -205,6 +206,13 @@ def test_the_time_of_people_is_not_the_tasks(services: Services) -> None:
         assert state["rank"] == before["rank"]
         assert state["waited_ms"] >= 0
         assert "waiting_since" not in state
+
+
+def test_a_question_expires_a_month_after_the_submit_at_the_latest() -> None:
+    noon, day = parse_time("2026-11-23T12:00:00Z"), timedelta(days=1)
+    assert find_expiry(noon, 3600, noon + day) == noon + day + timedelta(hours=1)
+    assert find_expiry(noon, LONGEST_WAIT, noon + day) == noon + 30 * day
+    assert find_expiry(noon, 3600, noon + 31 * day) == noon + 31 * day + timedelta(minutes=1)
 
 
 def test_steps_side_by_side_ask_one_after_the_other(services: Services) -> None:

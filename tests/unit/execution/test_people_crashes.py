@@ -50,9 +50,11 @@ class DeadlyTable(Table):
         if mine and self.point.when == "before":
             self.lost_call = any(is_answer(write) for write in writes)
             raise Killed
-        super().write(*writes)
-        if mine:
-            raise Killed
+        try:
+            super().write(*writes)
+        finally:
+            if mine:
+                raise Killed
 
 
 def is_answer(write: Write) -> bool:
