@@ -1,5 +1,6 @@
 """Tasks that wait for people: each answer is given once, and no call is made twice."""
 
+import math
 from datetime import timedelta
 from typing import Any
 
@@ -7,8 +8,10 @@ import pytest
 from pydantic import ValidationError
 
 from quarterdeck.http.services import Services
-from quarterdeck.keys import CALL_PREFIX, LEASE_KEYS
+from quarterdeck.keys import CALL_PREFIX, LEASE_KEYS, Key
 from quarterdeck.names import parse_time, read_clock
+from quarterdeck.retention import Retention
+from quarterdeck.table import Delete
 from quarterdeck.tasks.answers import Answer as GivenAnswer
 from quarterdeck.tasks.questions import LONGEST_WAIT, find_expiry
 from quarterdeck.tasks.submission import retry_task
@@ -206,6 +209,25 @@ def test_the_time_of_people_is_not_the_tasks(services: Services) -> None:
         assert state["rank"] == before["rank"]
         assert state["waited_ms"] >= 0
         assert "waiting_since" not in state
+
+
+def test_no_number_of_the_log_is_given_again_after_a_long_wait(services: Services) -> None:
+    """The table has removed by then what it may: also what is kept for less time than a wait."""
+    services.table.retention = Retention(events_days=7, journals_days=7)
+    with OpenAIServer(answer) as server:
+        site = Site(services, server.url, crew=make_crew(server.url))
+        people = ask(site)
+        last = parse_time(people.look()["question"]["expires_at"]) - timedelta(seconds=1)
+        before = call("GET", f"{people.path}/events").json["events"]
+        for item in services.table.query(site.system.scope.state_key(people.task_id).pk, ""):
+            if item.get("expires_at", math.inf) <= last.timestamp():
+                services.table.write(Delete(Key(item["pk"], item["sk"])))
+        assert people.work(APPROVE)["status"] == "succeeded"
+    events = call("GET", f"{people.path}/events").json["events"]
+    assert events[: len(before)] == before
+    assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
+    started = [event["step"] for event in events if event["type"] == "step_started"]
+    assert started == ["write", "check"]
 
 
 def test_a_question_expires_a_month_after_the_submit_at_the_latest() -> None:
