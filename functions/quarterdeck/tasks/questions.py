@@ -149,9 +149,7 @@ def keep_events(table: Table, scope: Scope, task_id: str, until: datetime) -> in
 def keep_items(table: Table, items: Iterable[Item], kind: Kept, until: datetime) -> int:
     kept = until + table.retention.keep(kind)
     needed, expires = int(kept.timestamp()), int((kept + MARGIN).timestamp())
-    due = [
-        Key(item["pk"], item["sk"]) for item in items if item.get("expires_at", needed) < needed
-    ]
+    due = [Key(item["pk"], item["sk"]) for item in items if item.get("expires_at", needed) < needed]
 
     def keep(key: Key) -> None:
         try:
