@@ -331,6 +331,14 @@ def test_a_table_that_refuses_stops_nobody_and_keeps_nothing_from_the_rest() -> 
     assert batch.dropped == 3
 
 
+def test_nothing_comes_after_the_end() -> None:
+    """Whoever cancelled the task as it ended tells of that too late."""
+    table = FakeTable()
+    append_event(table, SCOPE, "t", Ended(status="succeeded"), NOON)
+    append_event(table, SCOPE, "t", CancelRequested(), NOON)
+    assert [event.seq for event in read_events(table)] == [1]
+
+
 def test_events_with_much_to_tell_have_room_in_an_item() -> None:
     table = FakeTable()
     log = open_log(table)

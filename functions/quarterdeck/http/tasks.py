@@ -165,7 +165,8 @@ def list_tasks(
         raise InvalidInput([FieldError("until", "is before since")])
     wanted = TaskFilter(frozenset(status) if status else None, crew, since, until)
     services = services_of(router)
-    name = f"tasks of {system_id}: {wanted.name}"
+    # Of a generation: a place in one that a restore has replaced is none in the next.
+    name = f"tasks of {system.scope.prefix}: {wanted.name}"
     start = services.cursors.read(name, cursor)
     page = find_page(services.table, system.scope, wanted, limit, start)
     return TaskList(

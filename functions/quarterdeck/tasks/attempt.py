@@ -163,8 +163,8 @@ class Attempt:
         tasks = TaskStore(self.table, self.blobs)
         now = tasks.get_state(self.scope, self.state.task_id)
         if (now.status, now.epoch, now.cancel_requested) == ("running", self.state.epoch, True):
-            done = CANCELLED.model_copy(update={"steps": outcome.steps, "usage": outcome.usage})
-            return self.end(done, ran_ms)
+            done = {name: getattr(outcome, name) for name in Progress.model_fields}
+            return self.end(CANCELLED.model_copy(update=done), ran_ms)
         logger.info("The task is not this worker's any more", task_id=self.state.task_id)
         return False
 

@@ -36,6 +36,7 @@ MOST_EVENTS = 2_000
 MOST_CALLS = 1_700
 """Calls leave the rest of the places to other events, and those leave 149 to at most 50 steps."""
 MOST_TURNS = 1_850
+ENDED = Ended(status="succeeded").identity
 TASK_EVENT: TypeAdapter[TaskEvent] = TypeAdapter(TaskEvent)
 
 
@@ -159,6 +160,8 @@ class Known:
             del rest[0]
             if through <= self.confirmed.get(writer, 0) or identity in self.told | seen:
                 continue
+            if ENDED in self.told | seen:
+                continue  # Whoever follows the task has been told that nothing more comes.
             if seq > find_bound(event):
                 dropped += 1
                 continue

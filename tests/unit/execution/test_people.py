@@ -11,9 +11,13 @@ from quarterdeck.http.services import Services
 from quarterdeck.keys import CALL_PREFIX, LEASE_KEYS, Key
 from quarterdeck.names import parse_time, read_clock
 from quarterdeck.retention import Retention
+from quarterdeck.systems.configuration import Budget
 from quarterdeck.table import Delete
 from quarterdeck.tasks.answers import Answer as GivenAnswer
-from quarterdeck.tasks.questions import LONGEST_WAIT, find_expiry
+from quarterdeck.tasks.attempt import claim
+from quarterdeck.tasks.budgets import Amount, TaskBudget, list_holds, read_limits
+from quarterdeck.tasks.ending import stop_task
+from quarterdeck.tasks.questions import LONGEST_WAIT, Asked, Progress, find_expiry
 from quarterdeck.tasks.submission import retry_task
 from tests import systems
 from tests.api_calls import call
@@ -177,6 +181,35 @@ def test_a_question_that_nobody_answers_ends_the_task_with_what_it_had_done(
         assert len(server.requests) == 2
         assert again.work(APPROVE)["status"] == "succeeded"
         assert len(server.requests) == 2
+
+
+def test_what_a_call_that_never_came_back_held_is_settled_when_nobody_answers(
+    services: Services,
+) -> None:
+    with OpenAIServer(answer) as server:
+        crew = make_crew(server.url, budget={"tokens_per_day": 10**6}, input_timeout=60)
+        site = Site(services, server.url, crew=crew)
+        people = ask(site)
+    scope, limits = site.system.scope, read_limits(Budget(tokens_per_day=10**6))
+    budget = TaskBudget(services.table, scope, "research", people.task_id, limits)
+    budget.hold(Amount(100, 0), read_clock())
+    assert run_monitor(services, timedelta(seconds=65))["expired"] == 1
+    assert list(list_holds(services.table, scope, people.task_id)) == []
+
+
+def test_a_rehearsal_that_is_cancelled_as_it_asks_says_so(services: Services) -> None:
+    site = Site(services, "", crew=systems.crew())
+    task_id = site.submit()
+    message = site.take()
+    assert message
+    table, blobs, scope = services.table, services.blobs, site.system.scope
+    attempt = claim(table, blobs, services.task_queue, message, read_clock)
+    assert attempt
+    stop_task(table, blobs, scope, task_id, read_clock)
+    asked = Asked(kind="review", step="s", agent="A", text="Good?", place=("digest", 0))
+    assert attempt.wait(1, asked, Progress(rehearsal=True))
+    task = People(site, task_id).look()
+    assert (task["status"], task["rehearsal"]) == ("cancelled", True)
 
 
 def test_a_waiting_task_can_be_cancelled(services: Services) -> None:
