@@ -116,6 +116,22 @@ def test_a_request_with_a_key_answers_one_question_and_no_later_one(services: Se
     assert people.answer(APPROVE, **key).status == 422
 
 
+def test_a_request_with_a_key_that_changed_nothing_answers_no_later_question_either(
+    services: Services,
+) -> None:
+    feedback = {"feedback": "be more brief"}
+    key = {"headers": {"idempotency-key": "k"}}
+    with OpenAIServer(answer) as server:
+        site = Site(services, server.url, crew=make_crew(server.url))
+        people = ask(site)
+        assert people.answer(feedback).status == 202
+        assert people.answer(feedback, **key).status == 200
+        site.work()
+        again = people.answer(feedback, **key)
+    assert (again.status, again.json["status"]) == (200, "waiting")
+    assert again.headers["Idempotent-Replayed"] == "true"
+
+
 @pytest.mark.parametrize(
     ("said", "rule"),
     [
