@@ -1,4 +1,4 @@
-"""A task that changes while it is read is told as it was before, or as it is after."""
+"""A task as it is read: also one that changes meanwhile."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,7 +9,9 @@ from quarterdeck.http.services import Services
 from quarterdeck.names import read_clock
 from quarterdeck.systems.records import System
 from quarterdeck.table import Item
+from quarterdeck.tasks import event_batches
 from quarterdeck.tasks.attempt import Attempt, claim
+from quarterdeck.tasks.events import LlmCall
 from quarterdeck.tasks.outcome import Outcome
 from quarterdeck.tasks.questions import Asked, Progress
 from quarterdeck.tasks.queue import TaskMessage
@@ -63,3 +65,15 @@ def test_one_that_ends_has_its_result(attempt: Attempt, monkeypatch: pytest.Monk
     outcome = Outcome(status="succeeded", output="Done")
     told = read_while(monkeypatch, attempt, lambda: attempt.end(outcome, 1))
     assert (told.json["status"], told.json["result"]) == ("succeeded", {"output": "Done"})
+
+
+def test_what_its_log_had_no_room_for_is_known_after_the_end(
+    attempt: Attempt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_batches, "MOST_CALLS", 1)
+    for number in range(3):
+        attempt.log.record(LlmCall(model=str(number)))
+    assert attempt.end(Outcome(status="succeeded"), 1)
+    path = f"/crews/{attempt.scope.system_id}/tasks/{attempt.state.task_id}"
+    assert call("GET", f"{path}/events").json["events"][-1]["events_dropped"] == 2
+    assert call("GET", path).json["events_dropped"] == 2

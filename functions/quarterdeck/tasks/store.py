@@ -122,14 +122,15 @@ class TaskStore:
         end = items.get(first.sk)
         if end is None and state.status in TERMINAL:
             end = self.table.get(first)  # It ended while this was read: STATE is the last.
+        events = [item for sk, item in items.items() if sk.startswith(EVENT_PREFIX)]
+        dropped = sum(item.get("dropped", 0) for item in events) or None
         if end is not None:
-            return self._view_ended(scope, state, end)
-        batches = [read_batch(item) for sk, item in items.items() if sk.startswith(EVENT_PREFIX)]
+            return self._view_ended(scope, state, end, dropped)
         return view_task(
             scope,
             state,
-            steps=follow_steps([event for batch in batches for event in batch.events]),
-            events_dropped=sum(batch.dropped for batch in batches) or None,
+            steps=follow_steps([event for item in events for event in read_batch(item).events]),
+            events_dropped=dropped,
             question=self._view_question(scope, state, items),
         )
 
@@ -142,7 +143,9 @@ class TaskStore:
         item = items.get(key.sk) or self.table.get(key)  # It may have been put since.
         return view_question(self.blobs, item) if item else None
 
-    def _view_ended(self, scope: Scope, state: TaskState, end: Item) -> TaskView:
+    def _view_ended(
+        self, scope: Scope, state: TaskState, end: Item, events_dropped: int | None
+    ) -> TaskView:
         document, fields = end["document"], end["summary"]
         if document.get("bytes", 0) > INLINE_RESULT_BYTES:
             fields = {**fields, "result_url": self.blobs.link_document(document)}
@@ -154,6 +157,7 @@ class TaskStore:
             state,
             steps=[StepView(**step, status="ended") for step in fields["steps"]],
             result=None if output is None else Result(output=output, data=fields.get("data")),
+            events_dropped=events_dropped,
             **{name: fields.get(name) for name in OUTCOME_FIELDS},
         )
 
