@@ -77,3 +77,9 @@ def test_what_its_log_had_no_room_for_is_known_after_the_end(
     path = f"/crews/{attempt.scope.system_id}/tasks/{attempt.state.task_id}"
     assert call("GET", f"{path}/events").json["events"][-1]["events_dropped"] == 2
     assert call("GET", path).json["events_dropped"] == 2
+
+
+def test_a_cancel_that_is_not_done_yet_says_where_to_look(attempt: Attempt) -> None:
+    path = f"/crews/{attempt.scope.system_id}/tasks/{attempt.state.task_id}"
+    told = call("POST", f"{path}/cancel")
+    assert (told.status, told.headers["Location"], told.headers["Retry-After"]) == (202, path, "1")
