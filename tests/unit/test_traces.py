@@ -9,6 +9,7 @@ import pytest
 from quarterdeck.http.services import Services
 from quarterdeck.keys import TRACE_PREFIX, Scope
 from quarterdeck.systems.records import System
+from quarterdeck.table import Delete
 from quarterdeck.tasks import traces
 from quarterdeck.tasks.traces import Trace, TraceLog, read_traces
 from tests import systems
@@ -44,6 +45,18 @@ def test_two_writers_lose_nothing(services: Services, system: System, task_id: s
     assert [(t.seq, t.name) for t in found] == [(n + 1, str(n)) for n in range(6)]
     items = services.table.query(system.scope.state_key(task_id).pk, TRACE_PREFIX)
     assert {item["expires_at"] for item in items} == {int(NOON.timestamp()) + 7 * 86_400}
+
+
+def test_a_number_that_has_expired_is_not_given_again(
+    services: Services, system: System, task_id: str
+) -> None:
+    log = open_log(services, system.scope, task_id)
+    for number in range(3):
+        assert log.keep(make(str(number)))
+    services.table.write(Delete(system.scope.trace_key(task_id, 1)))
+    assert open_log(services, system.scope, task_id).keep(make("next"))
+    found = read_traces(services.table, services.blobs, system.scope, task_id, 0, 50)
+    assert [(t.seq, t.name) for t in found] == [(2, "1"), (3, "2"), (4, "next")]
 
 
 def test_the_route_gives_pages_that_fit(

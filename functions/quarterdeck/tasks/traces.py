@@ -60,6 +60,8 @@ class TraceLog:
 
     def keep(self, trace: Trace) -> bool:
         """Whether there was room for it."""
+        if not self._last:
+            self._read_last()  # The first ones may have expired while the task waited.
         if self._last >= MOST_TRACES:
             return False
         now = self.clock()
