@@ -16,7 +16,8 @@ class Answer:
     def __init__(self, response: dict[str, Any]) -> None:
         self.status: int = response["statusCode"]
         self.headers: dict[str, str] = response["headers"]
-        self.json: Any = json.loads(response["body"] or "null")
+        self.body: str = response["body"] or ""
+        self.json: Any = json.loads(self.body or "null")
 
     @property
     def faults(self) -> dict[str, str]:

@@ -182,6 +182,18 @@ def test_a_question_goes_to_the_bus_and_to_people_once_for_each_telling(
     assert site.untold() == []
 
 
+def test_a_topic_that_refuses_keeps_no_question_from_the_bus(
+    site: Site, mails: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mails, "publish", lambda *_: fail())
+    site.announcer.tell(Untold(site.ask()))
+    assert [detail["status"] for detail in site.bus.details] == ["waiting"]
+    assert len(site.untold()) == 1
+    monkeypatch.undo()
+    assert site.sweep() == {"announced": 1, "not_announced": 0}
+    assert (len(mails.mails), site.untold()) == (1, [])
+
+
 def test_a_question_that_is_answered_is_nobodys_news(site: Site, mails: Mailbox) -> None:
     key = site.ask()
     site.table.write(Update(key.scope.state_key(key.task_id), {"status": "queued"}, {}))

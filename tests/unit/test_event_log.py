@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quarterdeck.errors import Contention
+from quarterdeck.execution.arguments import LONGEST_TEXT, MOST_ARGUMENTS, describe_arguments
 from quarterdeck.keys import EVENT_PREFIX, Scope
+from quarterdeck.systems.configuration import Events
 from quarterdeck.table import Item
 from quarterdeck.tasks import event_batches, event_log
 from quarterdeck.tasks.event_batches import BATCH, Batch, read_batch
@@ -327,6 +329,28 @@ def test_a_table_that_refuses_stops_nobody_and_keeps_nothing_from_the_rest() -> 
     (batch,) = read_log(table)
     assert [event.type for event in batch.events] == ["step_started"]
     assert batch.dropped == 3
+
+
+def test_nothing_comes_after_the_end() -> None:
+    """Whoever cancelled the task as it ended tells of that too late."""
+    table = FakeTable()
+    append_event(table, SCOPE, "t", Ended(status="succeeded"), NOON)
+    append_event(table, SCOPE, "t", CancelRequested(), NOON)
+    assert [event.seq for event in read_events(table)] == [1]
+
+
+def test_events_with_much_to_tell_have_room_in_an_item() -> None:
+    table = FakeTable()
+    log = open_log(table)
+    arguments = describe_arguments(
+        {f"a{n}": "界" * LONGEST_TEXT for n in range(MOST_ARGUMENTS)}, Events(), str
+    )
+    for number in range(2 * BATCH):
+        log.record(ToolCall(tool=str(number), outcome="ok", arguments=arguments))
+    assert log.flush()
+    told: list[Any] = read_events(table)
+    assert [event.tool for event in told] == [str(number) for number in range(2 * BATCH)]
+    assert [event.seq for event in told] == list(range(1, 2 * BATCH + 1))
 
 
 def test_others_that_are_always_faster_end_in_contention() -> None:

@@ -1,5 +1,6 @@
 """`GET …/events`: a task is followed by numbers, and waited for."""
 
+import json
 import re
 import threading
 from datetime import timedelta
@@ -92,6 +93,28 @@ def test_a_task_is_followed_in_pages_to_its_end(
     assert (ended["type"], ended["status"], ended["error"]) == ("ended", "cancelled", "cancelled")
     again = ask(system, task_id, after=answer["last"]).json
     assert again == {"events": [], "last": answer["last"], "ended": True}
+
+
+def test_what_is_long_comes_in_answers_that_a_function_can_give(
+    services: Services, system: System, task_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also after the end: a short page is not the last one."""
+    log = EventLog(services.table, system.scope, task_id, read_clock)
+    arguments: Any = {f"a{number}": "界" * 500 for number in range(30)}
+    for _ in range(200):
+        log.record(ToolCall(tool="t", outcome="ok", arguments=arguments))
+    assert log.flush()
+    stop_task(services.table, services.blobs, system.scope, task_id, read_clock)
+    later = read_clock() + timedelta(seconds=11)
+    monkeypatch.setattr("quarterdeck.http.task_events.read_clock", lambda: later)
+    found: list[Any] = []
+    answer: Any = {"last": 0, "ended": False}
+    while not answer["ended"]:
+        given = ask(system, task_id, after=answer["last"], limit=200)
+        assert len(json.dumps(given.body, ensure_ascii=False).encode()) < 6_000_000
+        answer = given.json
+        found += answer["events"]
+    assert [event["seq"] for event in found] == list(range(1, 202))
 
 
 def test_an_end_that_nobody_told_of_is_known_in_time(

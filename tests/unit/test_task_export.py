@@ -108,6 +108,19 @@ def test_a_long_export_is_a_link(
     assert services.blobs.list_blobs(key) == []
 
 
+def test_an_export_is_measured_as_it_is_sent(
+    services: Services, system: System, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A function's answer has it as a text in JSON, where each quote is two characters."""
+    place, rows = Place("d", 0), [{"n": str(n)} for n in range(1_000)]
+    task_id = path.rpartition("/")[2]
+    journal = JournalStore(services.table, services.blobs, system.scope, task_id)
+    journal.record(place, Entry("tool", "search", json.dumps(rows)))
+    whole = call("GET", f"{path}/export").body
+    monkeypatch.setattr(export, "INLINE_BYTES", len(whole.encode()) + 100)
+    assert call("GET", f"{path}/export").json["export_url"] is not None
+
+
 def test_what_is_too_long_is_named(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(export, "MOST_BYTES", 100_000)
     told = call("GET", f"{path}/export").json

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from quarterdeck.http.openapi import build_openapi
 from quarterdeck.http.services import Services
-from quarterdeck.keys import Scope
+from quarterdeck.keys import Scope, system_key
 from quarterdeck.names import format_time
 from quarterdeck.systems.records import System
-from quarterdeck.table import Put
+from quarterdeck.table import Put, Update
 from quarterdeck.tasks import listing
 from quarterdeck.tasks.listing import TaskFilter, find_page, summarize_task
 from tests import systems
@@ -150,6 +150,17 @@ def test_a_cursor_is_good_for_its_filters_alone(system: System, made: list[str])
     for other in ({"status": "failed"}, {"crew": "research"}, {"since": format_time(NOON)}, {}):
         answer = call("GET", path, query={**other, "cursor": cursor})
         assert answer.faults == {"cursor": "is not a cursor of this list"}
+
+
+def test_a_cursor_is_good_for_its_generation_alone(
+    services: Services, system: System, made: list[str]
+) -> None:
+    """The table refuses a place that is not in what it is asked for."""
+    path = f"/crews/{system.system_id}/tasks"
+    cursor = call("GET", path, query={"limit": "1"}).json["next_cursor"]
+    services.table.write(Update(system_key(system.system_id), {"generation": 2}, {}))
+    answer = call("GET", path, query={"cursor": cursor})
+    assert answer.faults == {"cursor": "is not a cursor of this list"}
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Traces: kept for systems that ask, once each, whoever else writes; read in pages that fit."""
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from quarterdeck.http.services import Services
 from quarterdeck.keys import TRACE_PREFIX, Scope
 from quarterdeck.systems.records import System
+from quarterdeck.table import Delete
 from quarterdeck.tasks import traces
 from quarterdeck.tasks.traces import Trace, TraceLog, read_traces
 from tests import systems
@@ -45,6 +47,18 @@ def test_two_writers_lose_nothing(services: Services, system: System, task_id: s
     assert {item["expires_at"] for item in items} == {int(NOON.timestamp()) + 7 * 86_400}
 
 
+def test_a_number_that_has_expired_is_not_given_again(
+    services: Services, system: System, task_id: str
+) -> None:
+    log = open_log(services, system.scope, task_id)
+    for number in range(3):
+        assert log.keep(make(str(number)))
+    services.table.write(Delete(system.scope.trace_key(task_id, 1)))
+    assert open_log(services, system.scope, task_id).keep(make("next"))
+    found = read_traces(services.table, services.blobs, system.scope, task_id, 0, 50)
+    assert [(t.seq, t.name) for t in found] == [(2, "1"), (3, "2"), (4, "next")]
+
+
 def test_the_route_gives_pages_that_fit(
     services: Services, system: System, task_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -74,3 +88,23 @@ def test_traces_are_bounded(
     assert [log.keep(make(str(n), "x" * 50)) for n in range(3)] == [True, True, False]
     found = read_traces(services.table, services.blobs, system.scope, task_id, 0, 50)
     assert [len(trace.answered) for trace in found] == [10, 10]
+
+
+def test_what_has_no_room_leaves_nothing_behind(
+    services: Services, system: System, task_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(traces, "MOST_TRACES", 1)
+    log = open_log(services, system.scope, task_id)
+    assert [log.keep(make(str(n), "x" * 40_000)) for n in range(3)] == [True, False, False]
+    assert len(services.blobs.list_blobs(f"{system.scope.blob_prefix}/{task_id}/trace-")) == 1
+
+
+def test_the_longest_trace_in_any_script_can_be_read(
+    services: Services, system: System, task_id: str
+) -> None:
+    said = "界" * traces.LONGEST
+    log = open_log(services, system.scope, task_id)
+    assert log.keep(make("m", said).model_copy(update={"asked": said}))
+    page = call("GET", f"/crews/{system.system_id}/tasks/{task_id}/trace")
+    assert len(json.dumps(page.body, ensure_ascii=False).encode()) < 6_000_000
+    assert page.json["traces"][0]["asked"] == said

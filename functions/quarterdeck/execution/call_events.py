@@ -130,7 +130,11 @@ class CallTeller:
             )
             self._record(event, again=duration_ms is None)
             if duration_ms is not None:
-                self._keep("tool", tool, event, hide_arguments(arguments, self._events), answer)
+                self._keep("tool", tool, event, self.hide_arguments(arguments), answer)
+
+    def hide_arguments(self, arguments: Mapping[str, Any]) -> Any:
+        """Of a tool's call, without the values that events leave out."""
+        return hide_arguments(arguments, self._events)
 
     def _keep(
         self, kind: Literal["llm", "tool"], name: str, event: CallEvent, asked: Any, answered: Any

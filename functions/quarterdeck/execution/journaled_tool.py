@@ -99,7 +99,9 @@ class JournaledTool(BaseTool):
             journal.gate.stop(Stop("failed", error=describe_doubt(self.name)))
         while True:
             with journal.claim(digest(["human", "tool", *place])) as asked_at:
-                said = journal.ask_person(self._make_question(asked_at, arguments, key))
+                said = journal.ask_person(
+                    self._make_question(asked_at, journal.teller.hide_arguments(arguments), key)
+                )
                 if "feedback" in said:
                     return {"text": said["feedback"]}
                 # An approval is for one call: one that is in doubt again is asked about again.
@@ -108,7 +110,7 @@ class JournaledTool(BaseTool):
                     break
         return self._call(journal, place, arguments, key)
 
-    def _make_question(self, place: Place, arguments: Mapping[str, Any], key: str) -> Asked:
+    def _make_question(self, place: Place, arguments: Any, key: str) -> Asked:
         step, agent = name_current_step()
         return Asked(
             kind="tool_in_doubt",
@@ -135,7 +137,7 @@ def describe_doubt(name: str) -> TaskError:
     )
 
 
-def describe_call(name: str, arguments: Mapping[str, Any], key: str) -> str:
+def describe_call(name: str, arguments: Any, key: str) -> str:
     shown = json.dumps(arguments, ensure_ascii=False, default=str)
     if len(shown) > LONGEST_ARGUMENTS:
         shown = f"{shown[:LONGEST_ARGUMENTS]}…"

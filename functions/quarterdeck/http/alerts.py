@@ -76,7 +76,7 @@ class SilenceRequest(BaseModel):
 def list_alerts(system_id: str, limit: Limit = PAGE_SIZE, cursor: Cursor = None) -> AlertList:
     system = open_system(router, system_id)
     services = services_of(router)
-    of_list = f"alerts of {system_id}"
+    of_list = f"alerts of {system.scope.prefix}"
     page = services.alerts.list_history(system.scope, limit, services.cursors.read(of_list, cursor))
     return AlertList(
         alerts=[

@@ -49,7 +49,7 @@ def describe_answers(
         },
     }
     if work:
-        answers[202] = answers[status] | {"description": "Accepted: see Location"}
+        answers[202] = answers[status] | {"description": "Accepted: it is not done yet"}
     if etag:
         answers[304] = {"description": "As If-None-Match says: it is known"}
     for problem in sorted({*EVERYWHERE, *problems}):

@@ -1,6 +1,7 @@
 """The route by which people answer what a task asks."""
 
 from http import HTTPStatus
+from operator import itemgetter
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.content_types import APPLICATION_JSON
@@ -40,7 +41,7 @@ def resume_task(
             services.table, services.blobs, system, task_id, answer, who, read_clock, once
         )
 
-    resumed, headers = do_once(router, idempotency_key, give, lambda _: True)
+    resumed, headers = do_once(router, idempotency_key, give, itemgetter("resumed"))
     view = services.tasks.get_view(system.scope, task_id)
     if view.status == "queued":
         admit_for(services.table, services.task_queue, system.scope, view.crew_name, read_clock)

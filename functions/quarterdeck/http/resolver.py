@@ -60,7 +60,8 @@ def drop_absent(value: Any) -> Any:
 
 
 def serialize(answer: Any) -> str:
-    return json.dumps(drop_absent(answer), separators=(",", ":"))
+    """As UTF-8: escaped, a page of another script than Latin would be too large for an answer."""
+    return json.dumps(drop_absent(answer), ensure_ascii=False, separators=(",", ":"))
 
 
 app = APIGatewayHttpResolver(enable_validation=True, serializer=serialize)

@@ -165,7 +165,8 @@ def list_tasks(
         raise InvalidInput([FieldError("until", "is before since")])
     wanted = TaskFilter(frozenset(status) if status else None, crew, since, until)
     services = services_of(router)
-    name = f"tasks of {system_id}: {wanted.name}"
+    # Of a generation: a place in one that a restore has replaced is none in the next.
+    name = f"tasks of {system.scope.prefix}: {wanted.name}"
     start = services.cursors.read(name, cursor)
     page = find_page(services.table, system.scope, wanted, limit, start)
     return TaskList(
@@ -208,9 +209,11 @@ def cancel_task(system_id: str, task_id: str) -> Response[TaskView]:
     if ended:
         admit_for(services.table, services.task_queue, system.scope, state.crew_name, read_clock)
         services.announcer.tell(Untold(OutboxKey(system.scope, task_id, state.epoch, "ended")))
+    place = {"Location": f"/crews/{system_id}/tasks/{task_id}", "Retry-After": "1"}
     return Response(
         status_code=HTTPStatus.OK if ended else HTTPStatus.ACCEPTED,
         content_type=APPLICATION_JSON,
+        headers={} if ended else place,
         body=services.tasks.get_view(system.scope, task_id),
     )
 

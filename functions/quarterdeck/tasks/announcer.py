@@ -151,11 +151,14 @@ class TaskAnnouncer:
         return self._names[system_id]
 
     def _send(self, announced: Announced) -> None:
+        """What refuses it keeps it from nobody else."""
         text = announced.model_dump_json()
-        if isinstance(announced, TaskWaiting):
-            filters = announced.model_dump(include=set(MAIL_FILTERS))
-            self.topic.publish(announced.subject, text, filters)
-        self.bus.put(DETAIL_TYPES[type(announced)], text)
+        try:
+            if isinstance(announced, TaskWaiting):
+                filters = announced.model_dump(include=set(MAIL_FILTERS))
+                self.topic.publish(announced.subject, text, filters)
+        finally:
+            self.bus.put(DETAIL_TYPES[type(announced)], text)
 
 
 def open_announcer(settings: AnnouncementSettings, table: Table, blobs: BlobStore) -> TaskAnnouncer:

@@ -89,6 +89,9 @@ def answer_question(
         item = table.get(scope.question_key(task_id, number))
         if item is None or (state.status, state.question) != ("waiting", number):
             compare_answer(state, number, item, answer)
+            # Sent again, it is to answer no question that comes since.
+            if known := remember(once, {"task_id": task_id, "resumed": False}, clock()):
+                table.write(*known)
             return False
         question, now = read_question(blobs, item), clock()
         answered = {
@@ -102,7 +105,7 @@ def answer_question(
         try:
             table.write(
                 *resume_task(scope, state, answered, call, entry, now),
-                *remember(once, {"task_id": task_id}, now),
+                *remember(once, {"task_id": task_id, "resumed": True}, now),
             )
         except ConditionFailed:
             # Answered, cancelled or expired meanwhile: perhaps by this very request.

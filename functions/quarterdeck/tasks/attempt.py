@@ -22,6 +22,7 @@ from quarterdeck.tasks.questions import (
     Progress,
     describe_question,
     find_expiry,
+    keep_events,
     keep_journals,
     open_question,
     store_question,
@@ -136,7 +137,7 @@ class Attempt:
         expires = find_expiry(parse_time(self.state.created_at), asked.seconds, now)
         question = open_question(asked, progress, self.state.question + 1, now, expires)
         self.log.flush()
-        self._keep_journals(expires)
+        self._keep_history(expires)
         document = store_question(self.blobs, self.scope, self.state, question)
         try:
             self.table.write(
@@ -151,9 +152,10 @@ class Attempt:
         self._admit()
         return True
 
-    def _keep_journals(self, until: datetime) -> None:
-        """Before it waits: also of the tasks that it retries, whose calls it reads."""
+    def _keep_history(self, until: datetime) -> None:
+        """Before it waits: the journal also of the tasks that it retries, whose calls it reads."""
         spec = TaskStore(self.table, self.blobs).get_spec(self.scope, self.state.task_id)
+        keep_events(self.table, self.scope, self.state.task_id, until)
         keep_journals(self.table, self.scope, (self.state.task_id, *spec.retries), until)
 
     def _yield_to_cancel(self, outcome: Outcome, ran_ms: int) -> bool:
@@ -161,8 +163,8 @@ class Attempt:
         tasks = TaskStore(self.table, self.blobs)
         now = tasks.get_state(self.scope, self.state.task_id)
         if (now.status, now.epoch, now.cancel_requested) == ("running", self.state.epoch, True):
-            done = CANCELLED.model_copy(update={"steps": outcome.steps, "usage": outcome.usage})
-            return self.end(done, ran_ms)
+            done = {name: getattr(outcome, name) for name in Progress.model_fields}
+            return self.end(CANCELLED.model_copy(update=done), ran_ms)
         logger.info("The task is not this worker's any more", task_id=self.state.task_id)
         return False
 

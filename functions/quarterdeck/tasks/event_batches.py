@@ -29,11 +29,14 @@ from quarterdeck.tasks.events import (
 )
 
 BATCH = 20
-"""Events at most: with all texts cut, far under what an item may hold."""
+"""Events at most."""
+LARGEST_BATCH = 200_000
+"""Bytes, from which a batch takes no more: an item holds 400 KB, and an event a third of that."""
 MOST_EVENTS = 2_000
 MOST_CALLS = 1_700
 """Calls leave the rest of the places to other events, and those leave 149 to at most 50 steps."""
 MOST_TURNS = 1_850
+ENDED = Ended(status="succeeded").identity
 TASK_EVENT: TypeAdapter[TaskEvent] = TypeAdapter(TaskEvent)
 
 
@@ -89,6 +92,11 @@ def write_batch(batch: Batch) -> Item:
     }
 
 
+def measure_event(event: TaskEvent) -> int:
+    """Bytes of it as JSON."""
+    return len(json.dumps(dump_event(event), ensure_ascii=False).encode())
+
+
 def read_event(fields: object) -> TaskEvent | None:
     """None for one that another release wrote, and this one does not know."""
     try:
@@ -140,13 +148,20 @@ class Known:
         """The next batch of what the log does not have, in its order; None if there is nothing."""
         chosen: list[TaskEvent] = []
         seen: set[Identity] = set()
-        dropped = through = 0
+        dropped = through = size = 0
         rest = list(pending)
         while rest and len(chosen) < BATCH:
-            through, event = rest.pop(0)
+            ordinal, event = rest[0]
             seq, identity = self.last + len(chosen) + 1, event.identity
+            size += measure_event(event)
+            if chosen and size > LARGEST_BATCH:
+                break
+            through = ordinal
+            del rest[0]
             if through <= self.confirmed.get(writer, 0) or identity in self.told | seen:
                 continue
+            if ENDED in self.told | seen:
+                continue  # Whoever follows the task has been told that nothing more comes.
             if seq > find_bound(event):
                 dropped += 1
                 continue

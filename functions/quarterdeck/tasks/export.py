@@ -20,7 +20,7 @@ from quarterdeck.tasks.store import TaskStore, not_found
 type Json = dict[str, Any]
 
 INLINE_BYTES = 5_000_000
-"""An answer of a function has 6 MB at most."""
+"""An answer of a function has 6 MB at most, in which this is a text in JSON: with its quotes."""
 MOST_BYTES = 50_000_000
 READ_AT_ONCE = 8
 LEFT_OUT = {"pk", "sk", "expires_at", "claimed_by", "writer", "document", *INDEX_KEYS}
@@ -65,7 +65,7 @@ def export_task(table: Table, blobs: BlobStore, scope: Scope, task_id: str, now:
         **arrange_parts(items, parts),
     )
     text = export.model_dump_json()
-    if len(text.encode()) <= INLINE_BYTES:
+    if len(json.dumps(text, ensure_ascii=False).encode()) <= INLINE_BYTES:
         return text
     place = f"{scope.blob_prefix}/{task_id}/export.json"
     document = blobs.store_document(place, text)

@@ -9,10 +9,12 @@ from pydantic import BaseModel
 from quarterdeck.keys import Scope
 from quarterdeck.names import parse_time
 from quarterdeck.table import Table
+from quarterdeck.tasks.event_batches import measure_event
 from quarterdeck.tasks.event_log import read_batches
 from quarterdeck.tasks.events import TaskEvent
 from quarterdeck.tasks.states import TERMINAL, TaskState
 from quarterdeck.tasks.store import TaskStore
+from quarterdeck.tasks.traces import PAGE_BYTES
 
 SETTLED = timedelta(seconds=10)
 """After a task's end: whoever ended it has told so by then, or never will."""
@@ -46,9 +48,10 @@ def follow_task(
         return bool(found)
 
     def is_over() -> bool:
-        if len(found) == limit or state.status not in TERMINAL:
+        # A page can be short: what is behind it is for the next request to say.
+        if found or state.status not in TERMINAL:
             return False
-        last = found[-1:] or read_events(table, scope, task_id, max(0, after - 1), 1)
+        last = read_events(table, scope, task_id, max(0, after - 1), 1)
         return judge_end(state, last, clock())
 
     over = is_over()
@@ -64,9 +67,17 @@ def follow_task(
 def read_events(
     table: Table, scope: Scope, task_id: str, after: int, limit: int
 ) -> list[TaskEvent]:
+    """As many as one answer holds, and one at least."""
     batches = read_batches(table, scope, task_id, after, limit)
     events = (event for batch in batches for event in batch.events if event.seq > after)
-    return list(islice(events, limit))
+    found: list[TaskEvent] = []
+    size = 0
+    for event in islice(events, limit):
+        size += measure_event(event)
+        if found and size > PAGE_BYTES:
+            break
+        found.append(event)
+    return found
 
 
 def judge_end(state: TaskState, last: list[TaskEvent], now: datetime) -> bool:

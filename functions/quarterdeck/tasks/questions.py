@@ -8,8 +8,9 @@ from pydantic import BaseModel, ConfigDict
 
 from quarterdeck.abreast import map_abreast
 from quarterdeck.blobs import BlobStore
-from quarterdeck.keys import CALL_PREFIX, Key, Scope
+from quarterdeck.keys import CALL_PREFIX, EVENT_PREFIX, Key, Scope
 from quarterdeck.names import format_time
+from quarterdeck.retention import Kept
 from quarterdeck.table import ConditionFailed, Item, Present, Table, Update
 from quarterdeck.tasks.events import QuestionKind, Waiting
 from quarterdeck.tasks.outcome import Label, StepResult, Text, Usage
@@ -135,14 +136,20 @@ def keep_journals(table: Table, scope: Scope, task_ids: Iterable[str], until: da
 
     `until`: when the question expires. A call is not paid again because a person took a month.
     """
-    kept = until + table.retention.keep("journals")
+    items = (item for task_id in task_ids for item in list_kept(table, scope, task_id))
+    return keep_items(table, items, "journals", until)
+
+
+def keep_events(table: Table, scope: Scope, task_id: str, until: datetime) -> int:
+    """The same of the log, whose numbers go on after the wait: none is given again."""
+    items = table.query(scope.state_key(task_id).pk, EVENT_PREFIX)
+    return keep_items(table, items, "events", until)
+
+
+def keep_items(table: Table, items: Iterable[Item], kind: Kept, until: datetime) -> int:
+    kept = until + table.retention.keep(kind)
     needed, expires = int(kept.timestamp()), int((kept + MARGIN).timestamp())
-    due = [
-        Key(item["pk"], item["sk"])
-        for task_id in task_ids
-        for item in list_kept(table, scope, task_id)
-        if item.get("expires_at", needed) < needed
-    ]
+    due = [Key(item["pk"], item["sk"]) for item in items if item.get("expires_at", needed) < needed]
 
     def keep(key: Key) -> None:
         try:

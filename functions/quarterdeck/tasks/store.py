@@ -1,7 +1,7 @@
 """A task as it is read: its state, its steps, its outcome."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel
@@ -15,7 +15,7 @@ from quarterdeck.tasks.event_batches import read_batch
 from quarterdeck.tasks.events import TaskEvent
 from quarterdeck.tasks.outcome import Outcome, TaskError, Usage
 from quarterdeck.tasks.questions import QuestionView, view_question
-from quarterdeck.tasks.states import Priority, Status, TaskSpec, TaskState
+from quarterdeck.tasks.states import TERMINAL, Priority, Status, TaskSpec, TaskState
 
 INLINE_RESULT_BYTES = 256 * 1024
 
@@ -119,22 +119,33 @@ class TaskStore:
         if last.sk not in items:
             raise not_found(task_id)
         state = TaskState.model_validate(items[last.sk])
-        if first.sk in items:
-            return self._view_ended(scope, state, items[first.sk])
-        batches = [read_batch(item) for sk, item in items.items() if sk.startswith(EVENT_PREFIX)]
-        question = None
-        if state.status == "waiting":
-            item = items[scope.question_key(task_id, state.question).sk]
-            question = view_question(self.blobs, item)
+        end = items.get(first.sk)
+        if end is None and state.status in TERMINAL:
+            end = self.table.get(first)  # It ended while this was read: STATE is the last.
+        events = [item for sk, item in items.items() if sk.startswith(EVENT_PREFIX)]
+        dropped = sum(item.get("dropped", 0) for item in events) or None
+        if end is not None:
+            return self._view_ended(scope, state, end, dropped)
         return view_task(
             scope,
             state,
-            steps=follow_steps([event for batch in batches for event in batch.events]),
-            events_dropped=sum(batch.dropped for batch in batches) or None,
-            question=question,
+            steps=follow_steps([event for item in events for event in read_batch(item).events]),
+            events_dropped=dropped,
+            question=self._view_question(scope, state, items),
         )
 
-    def _view_ended(self, scope: Scope, state: TaskState, end: Item) -> TaskView:
+    def _view_question(
+        self, scope: Scope, state: TaskState, items: Mapping[str, Item]
+    ) -> QuestionView | None:
+        if state.status != "waiting":
+            return None
+        key = scope.question_key(state.task_id, state.question)
+        item = items.get(key.sk) or self.table.get(key)  # It may have been put since.
+        return view_question(self.blobs, item) if item else None
+
+    def _view_ended(
+        self, scope: Scope, state: TaskState, end: Item, events_dropped: int | None
+    ) -> TaskView:
         document, fields = end["document"], end["summary"]
         if document.get("bytes", 0) > INLINE_RESULT_BYTES:
             fields = {**fields, "result_url": self.blobs.link_document(document)}
@@ -146,6 +157,7 @@ class TaskStore:
             state,
             steps=[StepView(**step, status="ended") for step in fields["steps"]],
             result=None if output is None else Result(output=output, data=fields.get("data")),
+            events_dropped=events_dropped,
             **{name: fields.get(name) for name in OUTCOME_FIELDS},
         )
 

@@ -20,8 +20,8 @@ MOST_TRACES = 2_000
 LONGEST = 500_000
 """Characters of what was asked, and of what was answered."""
 ATTEMPTS = 20
-PAGE_BYTES = 3 * 1024 * 1024
-"""From which a page takes no more: an answer of the API has 6 MB at most."""
+PAGE_BYTES = 2_500_000
+"""From which a page takes no more: an answer has 6 MB at most, quoted as a text in JSON."""
 
 
 class Trace(Record):
@@ -60,6 +60,10 @@ class TraceLog:
 
     def keep(self, trace: Trace) -> bool:
         """Whether there was room for it."""
+        if not self._last:
+            self._read_last()  # The first ones may have expired while the task waited.
+        if self._last >= MOST_TRACES:
+            return False
         now = self.clock()
         trace = trace.model_copy(
             update={

@@ -111,6 +111,7 @@ class Upkeep:
         self.table.write(*expire_task(scope, state, outcome, document, self.clock()))
         expired = InputExpired(question=state.question)
         self._tell(scope, state, expired, describe_end(outcome))
+        settle_left(self.table, scope, state.crew_name, state.task_id)
         self.announcer.tell(Untold(OutboxKey(scope, state.task_id, state.epoch, "ended")))
 
     def _reap(self, scope: Scope, state: TaskState) -> None:

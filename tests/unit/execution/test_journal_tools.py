@@ -6,12 +6,14 @@ from typing import Any
 import pytest
 from crewai import Crew
 
+from quarterdeck.execution.call_events import CallTeller
 from quarterdeck.execution.journal import Journal
 from quarterdeck.execution.journal_entry import Entry
 from quarterdeck.execution.journal_store import MemoryStore, Place
 from quarterdeck.execution.journaled_tool import CallInDoubt, ToolFailed, make_tool
 from quarterdeck.execution.run import run_crew
 from quarterdeck.execution.stopping import Stop
+from quarterdeck.systems.configuration import Events
 from quarterdeck.tasks.questions import Asked
 from quarterdeck.tooling.policy import InDoubt
 from tests.openai_server import Body, Message, OpenAIServer
@@ -127,6 +129,19 @@ def test_a_person_can_let_a_call_in_doubt_be_made_again_with_the_same_key() -> N
         assert doubt.run() == "Sent to Rome."
     assert len(doubt.sent) == 2
     assert len(set(doubt.sent)) == 1
+
+
+def test_a_question_says_no_more_of_a_call_than_events_do() -> None:
+    """It goes to a topic, and by mail."""
+    with OpenAIServer(ask_for_a_letter) as server:
+        doubt = Doubt(server.url)
+        teller = CallTeller(events=Events(redact=("Address",)))
+        journal = Journal(doubt.store, teller=teller)
+        with pytest.raises(Stop) as raised:
+            run_journaled(build(server.url, doubt.tool), journal)
+        assert raised.value.question
+        assert '{"address": "[redacted]"}' in raised.value.question.text
+        assert "Rome" not in raised.value.question.text
 
 
 def test_a_person_can_say_what_a_call_in_doubt_has_answered() -> None:

@@ -1,5 +1,6 @@
 """Tasks that wait for people: each answer is given once, and no call is made twice."""
 
+import math
 from datetime import timedelta
 from typing import Any
 
@@ -7,10 +8,16 @@ import pytest
 from pydantic import ValidationError
 
 from quarterdeck.http.services import Services
-from quarterdeck.keys import CALL_PREFIX, LEASE_KEYS
+from quarterdeck.keys import CALL_PREFIX, LEASE_KEYS, Key
 from quarterdeck.names import parse_time, read_clock
+from quarterdeck.retention import Retention
+from quarterdeck.systems.configuration import Budget
+from quarterdeck.table import Delete
 from quarterdeck.tasks.answers import Answer as GivenAnswer
-from quarterdeck.tasks.questions import LONGEST_WAIT, find_expiry
+from quarterdeck.tasks.attempt import claim
+from quarterdeck.tasks.budgets import Amount, TaskBudget, list_holds, read_limits
+from quarterdeck.tasks.ending import stop_task
+from quarterdeck.tasks.questions import LONGEST_WAIT, Asked, Progress, find_expiry
 from quarterdeck.tasks.submission import retry_task
 from tests import systems
 from tests.api_calls import call
@@ -109,6 +116,22 @@ def test_a_request_with_a_key_answers_one_question_and_no_later_one(services: Se
     assert people.answer(APPROVE, **key).status == 422
 
 
+def test_a_request_with_a_key_that_changed_nothing_answers_no_later_question_either(
+    services: Services,
+) -> None:
+    feedback = {"feedback": "be more brief"}
+    key = {"headers": {"idempotency-key": "k"}}
+    with OpenAIServer(answer) as server:
+        site = Site(services, server.url, crew=make_crew(server.url))
+        people = ask(site)
+        assert people.answer(feedback).status == 202
+        assert people.answer(feedback, **key).status == 200
+        site.work()
+        again = people.answer(feedback, **key)
+    assert (again.status, again.json["status"]) == (200, "waiting")
+    assert again.headers["Idempotent-Replayed"] == "true"
+
+
 @pytest.mark.parametrize(
     ("said", "rule"),
     [
@@ -176,6 +199,35 @@ def test_a_question_that_nobody_answers_ends_the_task_with_what_it_had_done(
         assert len(server.requests) == 2
 
 
+def test_what_a_call_that_never_came_back_held_is_settled_when_nobody_answers(
+    services: Services,
+) -> None:
+    with OpenAIServer(answer) as server:
+        crew = make_crew(server.url, budget={"tokens_per_day": 10**6}, input_timeout=60)
+        site = Site(services, server.url, crew=crew)
+        people = ask(site)
+    scope, limits = site.system.scope, read_limits(Budget(tokens_per_day=10**6))
+    budget = TaskBudget(services.table, scope, "research", people.task_id, limits)
+    budget.hold(Amount(100, 0), read_clock())
+    assert run_monitor(services, timedelta(seconds=65))["expired"] == 1
+    assert list(list_holds(services.table, scope, people.task_id)) == []
+
+
+def test_a_rehearsal_that_is_cancelled_as_it_asks_says_so(services: Services) -> None:
+    site = Site(services, "", crew=systems.crew())
+    task_id = site.submit()
+    message = site.take()
+    assert message
+    table, blobs, scope = services.table, services.blobs, site.system.scope
+    attempt = claim(table, blobs, services.task_queue, message, read_clock)
+    assert attempt
+    stop_task(table, blobs, scope, task_id, read_clock)
+    asked = Asked(kind="review", step="s", agent="A", text="Good?", place=("digest", 0))
+    assert attempt.wait(1, asked, Progress(rehearsal=True))
+    task = People(site, task_id).look()
+    assert (task["status"], task["rehearsal"]) == ("cancelled", True)
+
+
 def test_a_waiting_task_can_be_cancelled(services: Services) -> None:
     with OpenAIServer(answer) as server:
         site = Site(services, server.url, crew=make_crew(server.url))
@@ -206,6 +258,25 @@ def test_the_time_of_people_is_not_the_tasks(services: Services) -> None:
         assert state["rank"] == before["rank"]
         assert state["waited_ms"] >= 0
         assert "waiting_since" not in state
+
+
+def test_no_number_of_the_log_is_given_again_after_a_long_wait(services: Services) -> None:
+    """The table has removed by then what it may: also what is kept for less time than a wait."""
+    services.table.retention = Retention(events_days=7, journals_days=7)
+    with OpenAIServer(answer) as server:
+        site = Site(services, server.url, crew=make_crew(server.url))
+        people = ask(site)
+        last = parse_time(people.look()["question"]["expires_at"]) - timedelta(seconds=1)
+        before = call("GET", f"{people.path}/events").json["events"]
+        for item in services.table.query(site.system.scope.state_key(people.task_id).pk, ""):
+            if item.get("expires_at", math.inf) <= last.timestamp():
+                services.table.write(Delete(Key(item["pk"], item["sk"])))
+        assert people.work(APPROVE)["status"] == "succeeded"
+    events = call("GET", f"{people.path}/events").json["events"]
+    assert events[: len(before)] == before
+    assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
+    started = [event["step"] for event in events if event["type"] == "step_started"]
+    assert started == ["write", "check"]
 
 
 def test_a_question_expires_a_month_after_the_submit_at_the_latest() -> None:
