@@ -8,6 +8,8 @@ from typing import Literal, NamedTuple
 
 from aws_lambda_powertools import Logger
 
+from quarterdeck.settings import Settings, load_settings
+
 NAMESPACE = "Quarterdeck"
 
 logger = Logger(utc=True)
@@ -64,11 +66,12 @@ def count_event(
         "UnrunnableCrew",
     ],
 ) -> None:
-    """One more of it, by function."""
+    """One more of it, by environment and function: environments can share an account."""
     # Imported here: most functions count nothing, and cold starts pay for imports.
     from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
     with single_metric(name=name, unit=MetricUnit.Count, value=1, namespace=NAMESPACE) as metric:
+        metric.add_dimension(name="environment", value=load_settings(Settings).environment)
         metric.add_dimension(name="service", value=logger.service)
 
 

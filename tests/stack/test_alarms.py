@@ -14,6 +14,7 @@ from infra.alerts import Alerts
 from infra.environment import load_target
 from infra.runbook import name_section
 from quarterdeck import observability
+from quarterdeck.settings import load_settings
 from tests.stack.conftest import Assembly, as_list, flatten
 
 pytestmark = pytest.mark.xdist_group("synth")
@@ -135,19 +136,36 @@ def test_a_schedule_that_starts_nothing_is_an_alarm(
         ("failed-alerts", "FailedAlert", "monitor"),
         ("lost-workers", "LostWorker", "monitor"),
         ("unrunnable-crews", "UnrunnableCrew", "worker"),
+        ("lost-announcements", "LostAnnouncement", "monitor"),
         ("backup-malformed-messages", "MalformedMessage", "backup"),
     ],
 )
 def test_what_is_counted_in_logs_is_where_the_alarm_looks(
-    assembly: Assembly, name: str, metric: str, function: str
+    assembly: Assembly,
+    name: str,
+    metric: str,
+    function: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    """And not where another environment of the same account counts."""
     alarm = find_alarms(assembly)[name]
     assert alarm["Namespace"] == NAMESPACE == observability.NAMESPACE
     assert alarm["MetricName"] == metric
     assert metric in get_args(get_type_hints(observability.count_event)["name"])
-    assert alarm["Dimensions"] == [{"Name": "service", "Value": function}]
     variables = assembly.functions()[function][1]["Environment"]["Variables"]
-    assert variables["POWERTOOLS_SERVICE_NAME"] == function
+    dimensions = {each["Name"]: each["Value"] for each in alarm["Dimensions"]}
+    assert dimensions == {"environment": variables["ENVIRONMENT"], "service": function}
+    for variable in ("ENVIRONMENT", "LOG_LEVEL", "DEBUG_MODE"):
+        monkeypatch.setenv(variable, variables[variable])
+    monkeypatch.setattr(observability.logger, "service", variables["POWERTOOLS_SERVICE_NAME"])
+    load_settings.cache_clear()
+    observability.count_event(metric)
+    load_settings.cache_clear()
+    line = json.loads(capsys.readouterr().out)
+    (told,) = line["_aws"]["CloudWatchMetrics"]
+    assert (told["Namespace"], [each["Name"] for each in told["Metrics"]]) == (NAMESPACE, [metric])
+    assert [{key: line[key] for key in keys} for keys in told["Dimensions"]] == [dimensions]
 
 
 def test_workers_that_replace_themselves_are_no_alarm(production: Assembly) -> None:
