@@ -1,5 +1,6 @@
 """The one logger, and metrics for CloudWatch, as lines of the log in its embedded metric format."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -7,8 +8,6 @@ from datetime import datetime
 from typing import Literal, NamedTuple
 
 from aws_lambda_powertools import Logger
-
-from quarterdeck.settings import Settings, load_settings
 
 NAMESPACE = "Quarterdeck"
 
@@ -71,7 +70,9 @@ def count_event(
     from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
     with single_metric(name=name, unit=MetricUnit.Count, value=1, namespace=NAMESPACE) as metric:
-        metric.add_dimension(name="environment", value=load_settings(Settings).environment)
+        # Without settings, as the logger names its service: a count ends nothing that it counts.
+        environment = os.environ.get("ENVIRONMENT", "environment_undefined")
+        metric.add_dimension(name="environment", value=environment)
         metric.add_dimension(name="service", value=logger.service)
 
 

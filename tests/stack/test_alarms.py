@@ -14,7 +14,6 @@ from infra.alerts import Alerts
 from infra.environment import load_target
 from infra.runbook import name_section
 from quarterdeck import observability
-from quarterdeck.settings import load_settings
 from tests.stack.conftest import Assembly, as_list, flatten
 
 pytestmark = pytest.mark.xdist_group("synth")
@@ -156,12 +155,9 @@ def test_what_is_counted_in_logs_is_where_the_alarm_looks(
     variables = assembly.functions()[function][1]["Environment"]["Variables"]
     dimensions = {each["Name"]: each["Value"] for each in alarm["Dimensions"]}
     assert dimensions == {"environment": variables["ENVIRONMENT"], "service": function}
-    for variable in ("ENVIRONMENT", "LOG_LEVEL", "DEBUG_MODE"):
-        monkeypatch.setenv(variable, variables[variable])
+    monkeypatch.setenv("ENVIRONMENT", variables["ENVIRONMENT"])
     monkeypatch.setattr(observability.logger, "service", variables["POWERTOOLS_SERVICE_NAME"])
-    load_settings.cache_clear()
     observability.count_event(metric)
-    load_settings.cache_clear()
     line = json.loads(capsys.readouterr().out)
     (told,) = line["_aws"]["CloudWatchMetrics"]
     assert (told["Namespace"], [each["Name"] for each in told["Metrics"]]) == (NAMESPACE, [metric])
