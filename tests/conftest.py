@@ -17,6 +17,7 @@ settings.register_profile("prove", deadline=None, max_examples=1_000)
 settings.load_profile("prove" if PROVE else "test")
 
 
+@pytest.hookimpl(trylast=True)  # Hypothesis marks its own before.
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """`make prove` leaves out what is the same in `make test`."""
     if not PROVE:

@@ -353,7 +353,7 @@ class Play:
         holders: list[Any] = [
             *(world.violations, world.cancel_asked, world.cancelled),
             *(world.queue.messages, world.queue.told_at, watch.changed_at, watch.dispatched_by),
-            *(self.spending.held, self.spending.through),
+            *(self.spending.held, self.spending.through, self.spending.unknown),
             *(self.spending.own, self.spending.ended_by),
             *(watch.queued_at, watch.states, watch.losses, watch.recorded, watch.answers),
             *(self.attempts, self.accepted, self._owned, world.wire.events),

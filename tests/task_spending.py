@@ -38,6 +38,8 @@ class Spending:
         self.held: list[tuple[Attempt, Hold]] = []
         self.through: set[Owner] = set()
         """Workers that make no further call: they are about to leave their task."""
+        self.unknown: set[Owner] = set()
+        """Workers that do not know what a call of theirs holds, which failed to say."""
         self.own: dict[str, set[str]] = defaultdict(set)
         """Of each task what was held by whose task it was."""
         self.ended_by: dict[str, Actor] = {}
@@ -50,9 +52,14 @@ class Spending:
     def hold(self, attempt: Attempt, tokens: int) -> None:
         if find_owner(attempt) in self.through:
             return
-        with suppress(BudgetSpent):
+        try:
             held = self._budget_of(attempt).hold(Amount(tokens, tokens), attempt.clock())
             self.held.append((attempt, held))
+        except BudgetSpent:
+            return
+        except BaseException:
+            self.unknown.add(find_owner(attempt))
+            raise
 
     def settle(self, attempt: Attempt, held: Hold, used: int) -> None:
         """By a call that is over."""
@@ -66,6 +73,8 @@ class Spending:
         self.through.add(find_owner(attempt))
         for owner, held in [each for each in self.held if each[0] is attempt]:
             self.settle(owner, held, held.amount.tokens)
+        if find_owner(attempt) in self.unknown:
+            self.open(attempt)
 
     def _budget_of(self, attempt: Attempt) -> TaskBudget:
         state = attempt.state

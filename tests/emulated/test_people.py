@@ -1,11 +1,16 @@
 """People on the deployed template: several tasks ask, are answered, cancelled, or left alone."""
 
+import os
+import signal
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from infra.local.api import Api
+from infra.local.emulator import Emulator
 from infra.local.service import Service
 from quarterdeck.keys import Scope, lease_index
 from quarterdeck.table import Table, Update
@@ -31,8 +36,27 @@ def let_expire(aws: Callable[[str], Any], service: Service, system_id: str, task
     table.write(Update(Scope(system_id, 1).state_key(task_id), due, {}))
 
 
+def kill_workers(aws: Callable[[str], Any], emulator: Emulator) -> int:
+    """All processes of the function `worker`, whatever they do; how many."""
+    functions = aws("lambda").list_functions()["Functions"]
+    [name] = [f["FunctionName"] for f in functions if f["Description"].endswith(": worker")]
+    marks = (f"AWS_LAMBDA_FUNCTION_NAME={name}\0".encode(), bytes(emulator.workdir))
+    killed = 0
+    for environment in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):
+            content = environment.read_bytes() + b"\0"
+            if all(mark in content for mark in marks):
+                os.kill(int(environment.parent.name), signal.SIGKILL)
+                killed += 1
+    return killed
+
+
 def test_tasks_wait_for_people_side_by_side_and_pay_for_no_call_twice(
-    api: Api, aws: Callable[[str], Any], service: Service, provider: tuple[Provider, str]
+    api: Api,
+    aws: Callable[[str], Any],
+    emulator: Emulator,
+    service: Service,
+    provider: tuple[Provider, str],
 ) -> None:
     model, url = provider
     system_id = deploy(api, make_system(url))
@@ -47,6 +71,7 @@ def test_tasks_wait_for_people_side_by_side_and_pay_for_no_call_twice(
     question = api.get(paths[approved]).json["question"]
     assert (question["number"], question["step"], question["agent"]) == (1, "write", "A")
     assert question["answer_so_far"] == "Done."
+    assert kill_workers(aws, emulator)
 
     # The same answer at once from several people lets the task go on once.
     with ThreadPoolExecutor(4) as pool:
@@ -69,8 +94,10 @@ def test_tasks_wait_for_people_side_by_side_and_pay_for_no_call_twice(
     poll(number, {"2"})
     stale = api.post(f"{paths[corrected]}/resume", {"approve": True, "question": 1})
     assert stale.status == 409
-    assert api.post(f"{paths[corrected]}/resume", {"approve": True, "question": 2}).status == 202
+    assert api.post(f"{paths[corrected]}/resume", {"feedback": "Briefer."}).status == 202
+    poll(number, {"3"})
+    assert api.post(f"{paths[corrected]}/resume", {"approve": True, "question": 3}).status == 202
     assert wait(api, system_id, corrected)["status"] == "succeeded"
-    # One for each task, one for the feedback, and the second step of the two that were approved.
-    assert model.calls - before == TASKS + 1 + 2
+    # One for each task, one for each feedback, and the second step of the two that were approved.
+    assert model.calls - before == TASKS + 2 + 2
     assert read_running(api, system_id) == 0

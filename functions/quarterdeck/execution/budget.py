@@ -62,6 +62,10 @@ class RunBudget:
         except BudgetSpent:
             self._tell()
             raise
+        except Exception:
+            # It can be held though nobody heard so.
+            self._unsettled = True
+            raise
         try:
             yield
         finally:

@@ -160,7 +160,7 @@ def split_sentences(text: str) -> Iterator[str]:
 def split_blocks(text: str) -> Iterator[str]:
     """Paragraphs and items of lists, each on one line."""
     lines: list[str] = []
-    for line in [*text.splitlines(), ""]:
+    for line in [*text.split("\n"), ""]:
         stripped = line.strip()
         item = ITEM.match(stripped)
         if item or not stripped or SKIPPED.match(stripped):

@@ -8,11 +8,11 @@ import pytest
 
 from quarterdeck.alerts.names import AlertName
 from quarterdeck.alerts.store import AlertStore
-from quarterdeck.execution.budget import estimate_call
+from quarterdeck.execution.budget import RunBudget, estimate_call
 from quarterdeck.execution.journaled_calls import Asked
 from quarterdeck.execution.llms import build_llm
 from quarterdeck.http.services import Services
-from quarterdeck.keys import budget_key
+from quarterdeck.keys import HOLD_PREFIX, Scope, budget_key
 from quarterdeck.names import read_clock
 from quarterdeck.systems.configuration import Llm
 from quarterdeck.tasks.budgets import Amount, BudgetSpent, Hold, Limits, TaskBudget
@@ -100,6 +100,24 @@ def test_of_ten_steps_side_by_side_as_many_ask_as_the_budget_allows(
         assert len(server.requests) == 4
     view = site.view(task_id)
     assert (view.error and view.error.type) == "budget_exceeded"
+
+
+def test_what_was_held_though_nobody_heard_so_is_settled_in_the_end(services: Services) -> None:
+    class Deaf(TaskBudget):
+        def hold(self, asked: Amount, now: datetime) -> Hold:
+            super().hold(asked, now)
+            raise ConnectionError("the answer was lost")
+
+    scope = Scope("a" * 24, 1)
+    budget = Deaf(services.table, scope, "research", "task", {"day": Limits(3000, None)})
+    run = RunBudget(budget, read_clock, lambda: None)
+    asked = Asked(build_llm(Llm(model="openai/gpt-4o", secret="openai"), str, 60), ("Hi",), {})
+    with pytest.raises(ConnectionError), run.hold(asked):
+        pytest.fail("a call was made")
+    run.close()
+    item = services.table.get(budget_key(scope.system_id, "research", read_clock().date())) or {}
+    assert item["tokens"] == item["spent_tokens"] > 0
+    assert not list(services.table.query(scope.state_key("task").pk, HOLD_PREFIX))
 
 
 def test_a_days_budget_warns_stops_and_ends_with_the_day(services: Services) -> None:
