@@ -1,6 +1,6 @@
 """What the stacks leave in an account, made in moto: table, bucket, queues, secrets, topic, bus."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from typing import Any
@@ -55,7 +55,7 @@ def mock_account() -> Iterator[None]:
         yield
 
 
-def prepare_account() -> dict[str, str]:
+def prepare_account(open_client: Callable[[str], Any] = open_client) -> dict[str, str]:
     """Makes it all, and answers the functions' variables."""
     create_table(open_client("dynamodb"))
     for bucket in ("quarterdeck", "archives"):

@@ -34,7 +34,8 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
     variables = ENVIRONMENT | {"AWS_ENDPOINT_URL": endpoint}
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    yield variables | prepare_account()
+    open_client: Any = boto3.client
+    yield variables | prepare_account(open_client)
     urllib.request.urlopen(f"{endpoint}/moto-api/reset", data=b"").close()
     server.stop()
 

@@ -158,6 +158,21 @@ def test_a_page_has_two_hundred_entries_at_most(system: System, path: str) -> No
         assert_problem(answer, 422, "invalid-input", "limit")
 
 
+def test_a_question_has_a_time_and_feedback_a_length(system: System) -> None:
+    def check(seconds: int) -> Answer:
+        body = systems.system("asking", crews=[systems.crew(input_timeout=seconds)])
+        return call("POST", "/crews", body, query={"validate_only": "true"})
+
+    assert [check(seconds).status for seconds in (60, 2_592_000)] == [200, 200]
+    for beyond in (59, 2_592_001):
+        assert_problem(check(beyond), 422, "invalid-input", "crews[0].input_timeout")
+    task = call("POST", f"/crews/{system.system_id}/tasks", TASK).json["task_id"]
+    path = f"/crews/{system.system_id}/tasks/{task}/resume"
+    assert_problem(call("POST", path, {"feedback": "x" * 20_000}), 409, "conflict")
+    beyond_that = call("POST", path, {"feedback": "x" * 20_001})
+    assert_problem(beyond_that, 422, "invalid-input", "feedback")
+
+
 TRIED = {
     "request body": test_a_body_has_a_megabyte,
     "description": test_a_description_has_a_hundred_thousand_characters,
@@ -167,7 +182,8 @@ TRIED = {
     "systems a key, days of a key": test_a_key_has_so_many,
     "export of a task inline, at all": "test_task_export.py",
     "events a task": "test_event_log.py",
-    "tasks, events, journals kept": "test_retention.py",
+    "a question's time, feedback": test_a_question_has_a_time_and_feedback_a_length,
+    "tasks, events, journals, traces kept": "test_retention.py",
     "metric buckets, scaling decisions, history of alerts": "test_retention.py",
 }
 

@@ -100,12 +100,20 @@ def test_an_error_is_told_in_the_tools_words() -> None:
 
 def test_a_call_that_may_not_be_repeated_stops_the_task() -> None:
     with pytest.raises(Stop) as stopped:
-        use(Calls(CallInDoubt("lost")), in_doubt="ask")
+        use(Calls(CallInDoubt("lost")), in_doubt="fail")
     assert stopped.value.error
     assert stopped.value.error.type == "in_doubt"
     assert stopped.value.error.message == (
-        "the tool 'probe' was called, and whether it acted is not known: a person must decide"
+        "the tool 'probe' was called, and whether it acted is not known: it is not to be repeated"
     )
+
+
+def test_of_a_call_that_is_to_be_asked_about_a_person_is_asked() -> None:
+    with pytest.raises(Stop) as stopped:
+        use(Calls(CallInDoubt("lost")), in_doubt="ask")
+    assert stopped.value.reason == "waiting"
+    assert stopped.value.question
+    assert stopped.value.question.kind == "tool_in_doubt"
 
 
 class Guard:
