@@ -38,7 +38,7 @@ class Alarms(Construct):
         functions: Mapping[str, ServiceFunction],
     ) -> None:
         super().__init__(scope, construct_id)
-        self._prefix = f"quarterdeck-{target.name}"
+        self._environment = target.name
         self._action = SnsAction(alerts.topic)
         self._alarms: dict[str, Alarm] = {}
         for name, queue in queues.items():
@@ -125,19 +125,19 @@ class Alarms(Construct):
 
     def _watch_service(self, api: HttpApi) -> None:
         for name, description, metric in (
-            ("failed-alerts", "Alerts cannot be judged, kept or told", count_metric("FailedAlert")),
+            ("failed-alerts", "Alerts cannot be judged, kept or told", self._count("FailedAlert")),
             ("api-server-errors", "Requests fail", api.measure_server_errors(FIVE_MINUTES)),
-            ("lost-workers", "Workers die at their tasks", count_metric("LostWorker")),
+            ("lost-workers", "Workers die at their tasks", self._count("LostWorker")),
             (
                 "unrunnable-crews",
                 "Crews fail before they begin",
-                count_metric("UnrunnableCrew", "worker"),
+                self._count("UnrunnableCrew", "worker"),
             ),
             *(
                 (
                     f"{name}-malformed-messages",
                     "The function is sent what it does not understand, and drops it",
-                    count_metric("MalformedMessage", name),
+                    self._count("MalformedMessage", name),
                 )
                 for name in CONSUMERS
             ),
@@ -146,9 +146,12 @@ class Alarms(Construct):
         self._add(
             "lost-announcements",
             "Ends of tasks, or questions, could not be told for a day",
-            count_metric("LostAnnouncement"),
+            self._count("LostAnnouncement"),
             threshold=1,
         )
+
+    def _count(self, name: str, function: str = "monitor") -> Metric:
+        return count_metric(self._environment, name, function)
 
     def _add(
         self,
@@ -166,7 +169,7 @@ class Alarms(Construct):
         alarm = Alarm(
             self,
             name.title().replace("-", ""),
-            alarm_name=f"{self._prefix}-{name}",
+            alarm_name=f"quarterdeck-{self._environment}-{name}",
             alarm_description=describe_alarm(name, description),
             metric=metric,
             threshold=threshold,
@@ -180,12 +183,12 @@ class Alarms(Construct):
         self._alarms[name] = alarm
 
 
-def count_metric(name: str, function: str = "monitor") -> Metric:
+def count_metric(environment: str, name: str, function: str = "monitor") -> Metric:
     """What a function counts in its log."""
     return Metric(
         namespace=NAMESPACE,
         metric_name=name,
-        dimensions_map={"service": function},
+        dimensions_map={"environment": environment, "service": function},
         statistic="Sum",
         period=FIVE_MINUTES,
     )

@@ -64,6 +64,8 @@ class Backup(ServiceFunction):
             indexes=("active-systems", "tasks-by-time"),
         )
         blobs.allow(self.role, "s3:GetObject", "s3:PutObject", "s3:DeleteObject")
+        # What is erased while it is backed up, or restored, is missed and no fault.
+        blobs.allow_missing(self.role)
         archives.allow(self.role)
         backups.allow_send(self.role)
         self.live.add_event_source(backups.make_source(max_concurrency=AT_ONCE))

@@ -80,6 +80,11 @@ class BlobBucket(Construct):
             policy, objects, "Blobs are named when they are written: a role has their prefix."
         )
 
+    def allow_missing(self, role: Role) -> None:
+        """Lets the role learn that an object is not there: S3 refuses it to who may not list."""
+        listing = PolicyStatement(actions=["s3:ListBucket"], resources=[self._export_arn()])
+        Policy(role, "MissingBlobs", roles=[role], statements=[listing])
+
     def allow_memory_removal(self, role: Role) -> None:
         """Lets the role delete what is left in S3 of memories; its versions go after 30 days."""
         objects = self._spell("memories/*")

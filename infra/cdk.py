@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from itertools import dropwhile
 from pathlib import Path
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from infra.account import open_session
 from infra.environment import InvalidEnvironmentError, Target, load_target
 from infra.local.command import run_command
 from infra.local.failure import LocalRunFailed
@@ -53,10 +53,7 @@ def check_action(action: str, target: Target, assembly: Path) -> None:
 
 def find_account() -> str:
     """`ACCOUNT in REGION` of the credentials; raises LocalRunFailed when nothing can be done."""
-    # The CDK reads both variables, boto3 the second alone.
-    session = boto3.Session(region_name=os.environ.get("AWS_REGION") or None)
-    if not session.region_name:
-        raise LocalRunFailed("no region is set: AWS_REGION=eu-central-1")
+    session = open_session()
     try:
         account = session.client("sts").get_caller_identity()["Account"]
     except (BotoCoreError, ClientError) as error:

@@ -45,7 +45,8 @@ ALARMS, KEYS, SECRETS, DASHBOARDS, QUEUES, FUNCTIONS = 34, 3, 2, 1, 3, 7
 POLLERS, POLLS_A_MINUTE = 5, 3
 """Lambda's, of each queue that starts a function, waiting 20 s each."""
 METRICS_OF_A_CREW = 14
-BACKUPS_KEPT_DAYS, RESTORE_TESTS = 30, 4.35
+BACKUPS_KEPT_DAYS, BACKUPS_RECOVERABLE_DAYS, RESTORE_TESTS = 30, 30, 4.35
+"""What retention deletes, S3 keeps as a former version, and charges as any other."""
 BACKUPS_A_MONTH = {"hourly": 730.0, "daily": 30.4, "none": 0.0}
 MEMORY_GB = {"api": 0.5, "authorizer": 0.25, "worker": 2.0, "monitor": 0.5}
 SECONDS = {"api": 0.08, "authorizer": 0.03, "monitor": 0.3}
@@ -159,7 +160,7 @@ def list_backups(environment: Environment, usage: Usage) -> Iterator[Line]:
     bytes_kept = stored * measure_task(usage)
     yield Line("backups, reads", "dynamodb_read_unit", backups * (stored + bytes_kept / 4_000))
     # zstd makes a third of text.
-    held = backups * BACKUPS_KEPT_DAYS / DAYS
+    held = backups * (BACKUPS_KEPT_DAYS + BACKUPS_RECOVERABLE_DAYS) / DAYS
     yield Line("backups, kept", "s3_gb_month", held * bytes_kept / 3 / GB)
     # Written in transactions, and deleted.
     tests = RESTORE_TESTS if backups else 0.0

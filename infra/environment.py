@@ -182,7 +182,8 @@ class Target(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str
+    # Stacks, buses and functions are named by it, and secrets by its part of a path.
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
     environment: Environment
     platform: Platform = "arm64"
     local: bool = False

@@ -67,7 +67,8 @@ class HttpApi(Construct):
         self._to_api = HttpLambdaIntegration("ToApi", api)
         self._add_routes(authorizer, preflight=bool(target.environment.cors_origins))
         stage = self._add_stage(target.environment)
-        self.url = stage.url
+        # Paths begin with the slash that the CDK ends it with.
+        self.url = stage.url.removesuffix("/")
         if domain := target.environment.domain:
             self._add_domain(domain, stage)
 

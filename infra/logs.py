@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import boto3
-from botocore.exceptions import ClientError
-
+from infra.account import open_account
+from infra.local.command import run_command
+from infra.local.failure import LocalRunFailed
 from infra.local.service import ENVIRONMENT
 from infra.local.standing import find_standing
 from quarterdeck.names import is_id
@@ -88,23 +88,22 @@ def show_logs(
 def main() -> None:
     environment, task_id, hours = sys.argv[1:]
     if not is_id(task_id):
-        raise SystemExit(f"TASK={task_id} is no task's id: say which, as the API names it")
+        raise LocalRunFailed(f"TASK={task_id} is no task's id: say which, as the API names it")
     if not hours.isdecimal():
-        raise SystemExit(f"HOURS={hours} is no whole number of hours")
+        raise LocalRunFailed(f"HOURS={hours} is no whole number of hours")
     standing = find_standing() if environment == ENVIRONMENT else None
-    session: Any = boto3
-    try:
-        lines = show_logs(
-            standing.open_client if standing else session.client, environment, task_id, float(hours)
-        )
-    except ClientError as error:
-        raise SystemExit(f"quarterdeck: {error.response['Error'].get('Message')}") from None
+    if standing:
+        lines = show_logs(standing.open_client, environment, task_id, float(hours))
+    else:
+        with open_account() as account:
+            open_client: Any = account.client
+            lines = show_logs(open_client, environment, task_id, float(hours))
     for line in lines:
         print(line.at, line.text)  # noqa: T201 - a command
     if not lines:
         where = "the local environment" if standing else environment
-        raise SystemExit(f"no line about task {task_id} in the last {hours} hours of {where}")
+        raise LocalRunFailed(f"no line about task {task_id} in the last {hours} hours of {where}")
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_command(main))

@@ -35,9 +35,9 @@ class Overview(Construct):
                 "Requests, and those that failed": api.measure_requests(FIVE_MINUTES),
                 "Answers, milliseconds": api.measure_latency(FIVE_MINUTES),
                 "Lost workers, alerts that failed, announcements lost": [
-                    count_metric("LostWorker"),
-                    count_metric("FailedAlert"),
-                    count_metric("LostAnnouncement"),
+                    count_metric(target.name, "LostWorker"),
+                    count_metric(target.name, "FailedAlert"),
+                    count_metric(target.name, "LostAnnouncement"),
                 ],
             },
         )

@@ -11,9 +11,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError
 
+from infra.account import open_account, read_outputs
 from infra.environment import load_target
+from infra.local.command import run_command
+from infra.local.failure import LocalRunFailed
 from quarterdeck.backups.archive.head import ArchiveKeys
 from quarterdeck.backups.archives import Archives
 from quarterdeck.backups.recovery import Recovery
@@ -47,20 +49,12 @@ def copy_table(client: "DynamoDBClient", source: str, target: str) -> int:
     return copied
 
 
-def read_outputs(environment: str) -> dict[str, str]:
-    """Of the stack that holds the state."""
-    stacks = boto3.client("cloudformation").describe_stacks(
-        StackName=f"Quarterdeck-{environment}-Data"
-    )["Stacks"]
-    return {entry["OutputKey"]: entry["OutputValue"] for entry in stacks[0]["Outputs"]}
-
-
-def make_recovery(environment: str, outputs: dict[str, str]) -> Recovery:
-    s3 = boto3.client("s3")
+def make_recovery(account: boto3.Session, environment: str, outputs: dict[str, str]) -> Recovery:
+    s3 = account.client("s3")
     settings = load_target(environment).environment
     retention = Retention.model_validate(settings.retention.model_dump())
-    table = Table(boto3.client("dynamodb"), outputs["TableName"], retention)
-    keys = ArchiveKeys(boto3.client("kms"), outputs["ArchivesKeyArn"])
+    table = Table(account.client("dynamodb"), outputs["TableName"], retention)
+    keys = ArchiveKeys(account.client("kms"), outputs["ArchivesKeyArn"])
     return Recovery(
         systems=SystemStore(table, BlobStore(s3, outputs["BucketName"])),
         backups=BackupStore(table),
@@ -74,18 +68,16 @@ def make_recovery(environment: str, outputs: dict[str, str]) -> Recovery:
 
 def main() -> None:
     environment, *tables = sys.argv[1:]
-    outputs = read_outputs(environment)
-    if tables:
-        copied = copy_table(boto3.client("dynamodb"), tables[0], outputs["TableName"])
-        say(f"{copied} items of {tables[0]} are in {outputs['TableName']} now")
-        return
-    lost = make_recovery(environment, outputs).recover()
+    with open_account() as account:
+        outputs = read_outputs(account, f"Quarterdeck-{environment}-Data")
+        if tables:
+            copied = copy_table(account.client("dynamodb"), tables[0], outputs["TableName"])
+            say(f"{copied} items of {tables[0]} are in {outputs['TableName']} now")
+            return
+        lost = make_recovery(account, environment, outputs).recover()
     if lost:
-        raise SystemExit(f"{lost} systems are lost")
+        raise LocalRunFailed(f"{lost} systems are lost")
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (BotoCoreError, ClientError) as error:
-        sys.exit(f"quarterdeck: {error}")
+    sys.exit(run_command(main))

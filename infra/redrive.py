@@ -7,12 +7,15 @@ deployment, or job of backups, that has not ended.
 import sys
 from typing import TYPE_CHECKING
 
-import boto3
+from infra.account import open_account, read_outputs
+from infra.local.command import run_command
+from infra.local.failure import LocalRunFailed
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 QUEUES = ("tasks", "deployments", "backups")
+POLL_S = 2
 
 
 def redrive(sqs: "SQSClient", dead_letters: str, queue: str) -> int:
@@ -21,6 +24,8 @@ def redrive(sqs: "SQSClient", dead_letters: str, queue: str) -> int:
     while messages := sqs.receive_message(
         QueueUrl=dead_letters,
         MaxNumberOfMessages=10,
+        # Without it SQS asks a few of its servers, and can miss what the others have.
+        WaitTimeSeconds=POLL_S,
         MessageSystemAttributeNames=["MessageGroupId"],
     ).get("Messages"):
         for message in messages:
@@ -37,17 +42,15 @@ def redrive(sqs: "SQSClient", dead_letters: str, queue: str) -> int:
 def main() -> None:
     environment, name = sys.argv[1:]
     if name not in QUEUES:
-        raise SystemExit(f"QUEUE={name} is not one of {', '.join(QUEUES)}")
-    stacks = boto3.client("cloudformation").describe_stacks(
-        StackName=f"Quarterdeck-{environment}-Service"
-    )["Stacks"]
-    outputs = {entry["OutputKey"]: entry["OutputValue"] for entry in stacks[0]["Outputs"]}
+        raise LocalRunFailed(f"QUEUE={name} is not one of {', '.join(QUEUES)}")
     prefix = name.capitalize()
-    moved = redrive(
-        boto3.client("sqs"), outputs[f"{prefix}DeadLettersUrl"], outputs[f"{prefix}QueueUrl"]
-    )
+    with open_account() as account:
+        outputs = read_outputs(account, f"Quarterdeck-{environment}-Service")
+        moved = redrive(
+            account.client("sqs"), outputs[f"{prefix}DeadLettersUrl"], outputs[f"{prefix}QueueUrl"]
+        )
     print(f"{moved} messages went back to {name}")  # noqa: T201 - a command
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_command(main))

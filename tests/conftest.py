@@ -28,6 +28,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = deeper
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Under xdist a group stays together: it knows a group by the id, which pytest must let it."""
+    if session.config.getoption("loadgroup", default=False):
+        for item in session.items:
+            group = item.get_closest_marker("xdist_group")
+            assert group is None or item.nodeid.endswith(f"@{group.args[0]}"), item.nodeid
+
+
 def is_deeper(item: pytest.Item) -> bool:
     """A property, or of a file that asks whether this is `make prove`."""
     if item.get_closest_marker("hypothesis"):

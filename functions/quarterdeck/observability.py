@@ -1,5 +1,6 @@
 """The one logger, and metrics for CloudWatch, as lines of the log in its embedded metric format."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -64,11 +65,14 @@ def count_event(
         "UnrunnableCrew",
     ],
 ) -> None:
-    """One more of it, by function."""
+    """One more of it, by environment and function: environments can share an account."""
     # Imported here: most functions count nothing, and cold starts pay for imports.
     from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
     with single_metric(name=name, unit=MetricUnit.Count, value=1, namespace=NAMESPACE) as metric:
+        # Without settings, as the logger names its service: a count ends nothing that it counts.
+        environment = os.environ.get("ENVIRONMENT", "environment_undefined")
+        metric.add_dimension(name="environment", value=environment)
         metric.add_dimension(name="service", value=logger.service)
 
 

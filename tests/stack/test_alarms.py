@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -135,19 +136,34 @@ def test_a_schedule_that_starts_nothing_is_an_alarm(
         ("failed-alerts", "FailedAlert", "monitor"),
         ("lost-workers", "LostWorker", "monitor"),
         ("unrunnable-crews", "UnrunnableCrew", "worker"),
+        ("lost-announcements", "LostAnnouncement", "monitor"),
         ("backup-malformed-messages", "MalformedMessage", "backup"),
     ],
 )
 def test_what_is_counted_in_logs_is_where_the_alarm_looks(
-    assembly: Assembly, name: str, metric: str, function: str
+    assembly: Assembly,
+    name: str,
+    metric: str,
+    function: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    """And not where another environment of the same account counts."""
     alarm = find_alarms(assembly)[name]
     assert alarm["Namespace"] == NAMESPACE == observability.NAMESPACE
     assert alarm["MetricName"] == metric
     assert metric in get_args(get_type_hints(observability.count_event)["name"])
-    assert alarm["Dimensions"] == [{"Name": "service", "Value": function}]
     variables = assembly.functions()[function][1]["Environment"]["Variables"]
-    assert variables["POWERTOOLS_SERVICE_NAME"] == function
+    dimensions = {each["Name"]: each["Value"] for each in alarm["Dimensions"]}
+    assert dimensions == {"environment": variables["ENVIRONMENT"], "service": function}
+    monkeypatch.setenv("ENVIRONMENT", variables["ENVIRONMENT"])
+    monkeypatch.setattr(observability.logger, "service", variables["POWERTOOLS_SERVICE_NAME"])
+    count: Callable[[str], None] = observability.count_event  # type: ignore[assignment]
+    count(metric)
+    line = json.loads(capsys.readouterr().out)
+    (told,) = line["_aws"]["CloudWatchMetrics"]
+    assert (told["Namespace"], [each["Name"] for each in told["Metrics"]]) == (NAMESPACE, [metric])
+    assert [{key: line[key] for key in keys} for keys in told["Dimensions"]] == [dimensions]
 
 
 def test_workers_that_replace_themselves_are_no_alarm(production: Assembly) -> None:

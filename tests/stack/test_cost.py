@@ -27,6 +27,13 @@ def test_alarms_are_charged_about_as_there_are(assembly: Assembly) -> None:
     assert found <= cost.ALARMS <= 1.5 * found
 
 
+def test_backups_are_charged_until_they_are_gone_for_good(production: Assembly) -> None:
+    bucket = production.find("AWS::S3::Bucket")[production.find_id("AWS::S3::Bucket", "Archives")]
+    [rule] = bucket["LifecycleConfiguration"]["Rules"]
+    kept = rule["NoncurrentVersionExpiration"]["NoncurrentDays"]
+    assert kept == cost.BACKUPS_RECOVERABLE_DAYS
+
+
 def test_memory_is_charged_as_it_is_set(production: Assembly) -> None:
     functions = production.functions()
     for name, gigabytes in cost.MEMORY_GB.items():

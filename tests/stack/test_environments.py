@@ -162,6 +162,17 @@ def test_a_file_that_is_no_mapping_is_named(tmp_path: Path, text: str) -> None:
         load_target("trial", tmp_path)
 
 
+@pytest.mark.parametrize("name", ["my_team", "Team", "1st", "a.b", "x" * 41])
+def test_a_name_is_one_that_stacks_can_have(
+    tmp_path: Path, settings: dict[str, Any], name: str
+) -> None:
+    for each in (name, "my-team"):
+        (tmp_path / f"{each}.yaml").write_text(yaml.safe_dump(settings))
+    load_target("my-team", tmp_path)
+    with pytest.raises(InvalidEnvironmentError, match=r"^name: String should match pattern"):
+        load_target(name, tmp_path)
+
+
 def test_an_unknown_platform_lists_the_known_ones() -> None:
     with pytest.raises(
         InvalidEnvironmentError, match=r"^platform: Input should be 'x86_64' or 'arm64'$"

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.stack.conftest import Assembly
+from tests.stack.conftest import Assembly, flatten
 
 pytestmark = pytest.mark.xdist_group("synth")
 
@@ -109,6 +109,15 @@ def test_the_gateway_calls_what_is_live(assembly: Assembly) -> None:
         if each["Principal"] == "apigateway.amazonaws.com"
     }
     assert allowed == {"api", "authorizer"}
+
+
+def test_a_path_can_be_put_after_the_url_of_the_api(assembly: Assembly) -> None:
+    """As the documents do: the gateway takes `//keys` for another path."""
+    outputs = json.loads(assembly.templates[1].read_text())["Outputs"]
+    [api] = assembly.find("AWS::ApiGatewayV2::Api")
+    assert flatten(outputs["ApiUrl"]["Value"]) == (
+        f"https://<{api}>.execute-api.<AWS::Region>.<AWS::URLSuffix>"
+    )
 
 
 def test_the_gateway_waits_longer_than_the_function(assembly: Assembly) -> None:

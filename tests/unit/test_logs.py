@@ -8,6 +8,7 @@ import boto3
 import pytest
 
 from infra import logs
+from infra.local.failure import LocalRunFailed
 from infra.logs import read_lines
 
 NOW = datetime.now(UTC)
@@ -78,7 +79,7 @@ def test_what_is_no_task_is_refused(
     arguments: list[str], fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["logs", *arguments])
-    with pytest.raises(SystemExit, match=fault):
+    with pytest.raises(LocalRunFailed, match=fault):
         logs.main()
 
 
@@ -86,5 +87,5 @@ def test_an_environment_that_is_not_there_is_said(
     aws: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["logs", "staging", TASK, "24"])
-    with pytest.raises(SystemExit, match="Quarterdeck-staging-Service"):
+    with pytest.raises(LocalRunFailed, match="Quarterdeck-staging-Service"):
         logs.main()

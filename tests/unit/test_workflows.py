@@ -171,6 +171,14 @@ def test_what_was_built_once_goes_to_staging_and_then_to_production(deploy: Work
         assert list_runs(job) == [f"make deploy ENV={name} ASSEMBLY=cdk.out/{name}", "make smoke"]
 
 
+def test_no_release_waits_for_the_approval_of_another(deploy: Workflow) -> None:
+    """A group of the whole workflow is held by the run that waits; nothing is cancelled midway."""
+    assert "concurrency" not in deploy
+    assert {name: job["concurrency"] for name, job in deploy["jobs"].items()} == {
+        name: {"group": name, "cancel-in-progress": False} for name in deploy["jobs"]
+    }
+
+
 def test_secrets_go_to_the_smoke_test_alone() -> None:
     for path in FILES:
         text = path.read_text()
