@@ -65,7 +65,10 @@ class Removal:
                 key = scope.registry_key(task_id, parse_time(created))
                 yield key._asdict()
                 # STATE is the last: what the index shows is whole, or looked at again.
-                yield from self.table.query(scope.state_key(task_id).pk, "")
+                state = scope.state_key(task_id)
+                items = self.table.query(state.pk, "")
+                yield from (item for item in items if item["sk"] != state.sk)
+                yield state._asdict()
 
     def _read_page(self, scope: Scope) -> list[Item]:
         return self.table.query_index(TASKS_BY_TIME, scope.prefix, limit=TASKS_AT_ONCE).items

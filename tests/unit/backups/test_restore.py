@@ -2,6 +2,7 @@
 
 import itertools
 from functools import partial
+from unittest.mock import Mock
 
 import pytest
 
@@ -9,7 +10,10 @@ from quarterdeck.alerts.conditions import note_condition
 from quarterdeck.alerts.names import AlertName
 from quarterdeck.alerts.store import AlertStore
 from quarterdeck.backups.archive.layout import Part
+from quarterdeck.backups.batches import MOST_ITEMS
 from quarterdeck.backups.records import Backup
+from quarterdeck.backups.removal import Removal
+from quarterdeck.backups.rewriting import RESERVE_SECONDS
 from quarterdeck.backups.service import BackupService
 from quarterdeck.errors import NotFound
 from quarterdeck.keys import OUTBOX_PREFIX, Key
@@ -92,6 +96,26 @@ def test_what_a_task_told_is_there_again_and_its_trace_is_not(
     kept = {sk.partition("#")[0] for _, sk in site.dump_generation(system.system_id, 2)}
     assert "EVENT" in kept
     assert "TRACE" not in kept
+
+
+def test_a_removal_that_is_cut_short_anywhere_leaves_nothing(
+    site: RestoreSite, system: System
+) -> None:
+    """Traces come after STATE, by which a task is found."""
+    task_id, blobs = site.submit(system), site.systems.blobs
+    log = TraceLog(site.table, blobs, system.scope, task_id, site.clock)
+    for number in range(2 * MOST_ITEMS):
+        log.keep(Trace(kind="llm", name=f"m{number}", call="c-0", asked="[]", answered='"a"'))
+    hold = Mock(advance=lambda _, *writes: site.table.write(*writes))
+    hold.job.crews = ()
+    removal = Removal(site.table, blobs, hold)
+
+    def remove_some() -> bool:
+        turns = iter([RESERVE_SECONDS])
+        return removal.remove(system.scope, lambda: next(turns, 0))
+
+    assert any(remove_some() for _ in range(9))
+    assert f"TASK#{task_id}" not in {pk for pk, _ in site.dump_generation(system.system_id, 1)}
 
 
 def work(site: RestoreSite, system: System) -> None:
