@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from quarterdeck.errors import FieldError, InvalidInput
+from quarterdeck.names import cut_text
 
 MOST_FAULTS = 50
 LONGEST_TEXT = 500
@@ -31,7 +32,7 @@ def read_error(error: ValidationError, source: str) -> InvalidInput:
 
 
 def cut(text: str) -> str:
-    return text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT - 1]}…"
+    return cut_text(text, LONGEST_TEXT)
 
 
 def has_faulty_entry(location: Sequence[Any], locations: Sequence[Sequence[Any]]) -> bool:

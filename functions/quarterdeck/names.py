@@ -1,4 +1,4 @@
-"""Names, ids and times, as every key and every answer spells them."""
+"""Names, ids, times and cut texts, as every key and every answer spells them."""
 
 import re
 import secrets
@@ -16,6 +16,11 @@ LONGEST_ID = 64
 ID_PATTERN = re.compile(rf"[a-z0-9-]{{1,{LONGEST_ID}}}")
 
 Id = Annotated[str, StringConstraints(pattern=f"^{ID_PATTERN.pattern}$")]
+
+
+def cut_text(text: str, longest: int) -> str:
+    """Of `longest` characters at most; an ellipsis stands for what is cut off."""
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def is_id(text: str) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic_core import to_jsonable_python
 
+from quarterdeck.names import cut_text
 from quarterdeck.systems.configuration import Events
 from quarterdeck.tasks.events import Scalar
 
@@ -50,10 +51,10 @@ def describe_value(value: Any, hidden: set[str], scrub: Callable[[str], str]) ->
         case float() if math.isfinite(value):
             return value
         case str():
-            return cut_text(scrub(value))
+            return cut_text(scrub(value), LONGEST_TEXT)
     plain = to_jsonable_python(value, fallback=str)
     text = json.dumps(redact_within(plain, hidden), ensure_ascii=False, separators=(",", ":"))
-    return cut_text(scrub(text))
+    return cut_text(scrub(text), LONGEST_TEXT)
 
 
 def redact_within(value: Any, hidden: set[str]) -> Any:
@@ -66,7 +67,3 @@ def redact_within(value: Any, hidden: set[str]) -> Any:
         case list():
             return [redact_within(part, hidden) for part in value]
     return value
-
-
-def cut_text(text: str) -> str:
-    return text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT - 1]}…"

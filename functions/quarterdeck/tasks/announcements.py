@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
 from quarterdeck.keys import OutboxKey, Scope, outbox_index
-from quarterdeck.names import format_time
+from quarterdeck.names import cut_text, format_time
 from quarterdeck.table import Put
 from quarterdeck.tasks.outcome import Outcome, TaskError, Terminal, Usage
 from quarterdeck.tasks.questions import QuestionView
@@ -138,7 +138,7 @@ def describe_end(
         duration_ms=outcome.duration_ms,
         usage=outcome.usage,
         rehearsal=outcome.rehearsal,
-        error=error and error.model_copy(update={"message": cut_text(error.message)}),
+        error=error and error.model_copy(update={"message": cut_text(error.message, LONGEST_TEXT)}),
         result=None if omitted else result,
         result_omitted=omitted,
     )
@@ -148,7 +148,7 @@ def describe_wait(
     environment: str, system: str, key: OutboxKey, state: TaskState, question: QuestionView
 ) -> TaskWaiting:
     texts = {"text": question.text, "answer_so_far": question.answer_so_far}
-    cut = {name: cut_text(text) for name, text in texts.items()}
+    cut = {name: cut_text(text, LONGEST_TEXT) for name, text in texts.items()}
     return TaskWaiting(
         **describe_task(environment, system, key, state),
         question=question.model_copy(update=cut),
@@ -173,7 +173,3 @@ def describe_task(
         "correlation_id": state.correlation_id,
         "link": f"/crews/{key.scope.system_id}/tasks/{key.task_id}",
     }
-
-
-def cut_text(text: str) -> str:
-    return text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT - 1]}…"

@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from quarterdeck.names import cut_text
+
 Terminal = Literal["succeeded", "failed", "timed_out", "cancelled", "interrupted"]
 
 
@@ -24,7 +26,7 @@ def clean_error_type(name: str) -> str:
 
 
 def cut_label(text: str) -> str:
-    return text if len(text) <= LONGEST_LABEL else f"{text[: LONGEST_LABEL - 1]}…"
+    return cut_text(text, LONGEST_LABEL)
 
 
 def clamp_tokens(value: Any) -> Any:
