@@ -1,15 +1,14 @@
 """`make cost-table`: the examples in docs/operations.md, reckoned anew."""
 
-import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from infra.cost import IDLE, Usage, estimate_cost
 from infra.environment import load_target
+from infra.marks import fill_marks
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "operations.md"
-TABLE = re.compile(r"(<!-- cost -->\n).*?(<!-- end -->)", re.S)
 ENVIRONMENTS = ("development", "production")
 MONTH = Usage(tasks=100_000)
 LEAST = 0.5
@@ -23,8 +22,7 @@ def main() -> int:
 
 def fill_examples(document: str) -> str:
     """The document with the table between its marks made anew."""
-    rows = "\n".join(list_rows())
-    return TABLE.sub(lambda mark: f"{mark[1]}{rows}\n{mark[2]}", document)
+    return fill_marks(document, lambda _: list_rows())
 
 
 def list_rows() -> Iterator[str]:

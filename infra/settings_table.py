@@ -1,7 +1,6 @@
 """`make settings-table`: the table of docs/environments.md, made from the model and the files."""
 
 import json
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,9 +10,9 @@ from pydantic import BaseModel
 
 from infra.crews.reference import read_meanings, spell_kind
 from infra.environment import DIRECTORY, Environment, load_target
+from infra.marks import fill_marks
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "environments.md"
-TABLE = re.compile(r"(<!-- settings -->\n).*?(<!-- end -->)", re.S)
 # From the one that may break to the one that may not.
 ORDER = {name: place for place, name in enumerate(("development", "staging", "production"))}
 
@@ -25,8 +24,7 @@ def main() -> int:
 
 def fill_table(document: str) -> str:
     """The document with the table between its marks made anew."""
-    rows = "\n".join(list_settings())
-    return TABLE.sub(lambda mark: f"{mark[1]}{rows}\n{mark[2]}", document)
+    return fill_marks(document, lambda _: list_settings())
 
 
 def list_settings() -> Iterator[str]:

@@ -1,19 +1,19 @@
 """`make event-fields`: the tables of docs/events.md, made from the models themselves."""
 
-import re
 import sys
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import get_args
 
 from pydantic import BaseModel
 
 from infra.crews.reference import read_meanings, spell_kind
+from infra.marks import fill_marks
 from quarterdeck.tasks.events import Event, TaskEvent
 from quarterdeck.tasks.outcome import TaskError, Usage
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "events.md"
-TABLES = re.compile(r"(<!-- types -->\n).*?(<!-- end -->)", re.S)
 TYPES: tuple[type[Event], ...] = get_args(get_args(TaskEvent)[0])
 
 
@@ -25,8 +25,7 @@ def main() -> int:
 def fill_tables(document: str) -> str:
     """The document with the tables of all types between its marks made anew."""
     models: tuple[type[BaseModel], ...] = (*TYPES, Usage, TaskError)
-    tables = "\n".join(line for model in models for line in list_fields(model))
-    return TABLES.sub(lambda mark: f"{mark[1]}{tables}\n{mark[2]}", document)
+    return fill_marks(document, lambda _: chain.from_iterable(map(list_fields, models)))
 
 
 def list_fields(model: type[BaseModel]) -> Iterator[str]:

@@ -3,15 +3,15 @@
 import ast
 import inspect
 import json
-import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
 from infra.crews.left_out import LEFT_OUT, RENAMED
+from infra.marks import fill_marks
 from quarterdeck.systems.configuration import (
     Agent,
     Budget,
@@ -34,7 +34,6 @@ MODELS: tuple[type[Configuration], ...] = (
     SystemConfiguration, Crew, Agent, Llm, Step, Memory, Embedder, KnowledgeText, Threshold,
     Budget, HealthChecks, SmokeTask, Events,
 )  # fmt: skip
-TABLE = re.compile(r"(<!-- (?P<kind>fields|left out): (?P<name>\w+) -->\n).*?(<!-- end -->)", re.S)
 NAMES = {"integer": "whole number", "boolean": "true or false", "string": "text", "null": "null"}
 FORMATS = {"uri": "URL", "origin": "origin", "email": "mail address", "tag": "text"}
 BOUNDS = {
@@ -50,15 +49,13 @@ def main() -> int:
 
 def fill_tables(document: str) -> str:
     """The document with each table between its marks made anew."""
-    makers: dict[str, Callable[[str], Iterator[str]]] = {
-        "fields": list_fields,
-        "left out": list_left_out,
-    }
+    return fill_marks(document, list_lines)
 
-    def fill(mark: re.Match[str]) -> str:
-        return mark[1] + "\n".join(makers[mark["kind"]](mark["name"])) + "\n" + mark[4]
 
-    return TABLE.sub(fill, document)
+def list_lines(mark: str) -> Iterator[str]:
+    """Of a mark as `fields: Crew`."""
+    kind, name = mark.split(": ")
+    return {"fields": list_fields, "left out": list_left_out}[kind](name)
 
 
 def list_fields(name: str) -> Iterator[str]:

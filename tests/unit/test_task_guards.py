@@ -150,7 +150,7 @@ EDITS = [
         "settle_left",
     ),
     (
-        "tasks.upkeep:Upkeep._reap",
+        "tasks.upkeep:Upkeep._conclude",
         "settle_left(self.table, scope, state.crew_name, state.task_id)",
         "pass",
         "bury",

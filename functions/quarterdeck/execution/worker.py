@@ -213,14 +213,15 @@ def settle(attempt: Attempt, lease: Lease, stop: Stop) -> bool:
             return attempt.hand_on(lease.ran_ms)
         case "retry":
             return attempt.postpone(lease.ran_ms, stop.delay, stop.attempts)
-        case "waiting" if stop.question:
+        case "waiting":
+            assert stop.question  # noqa: S101
             progress = Progress(steps=stop.steps, usage=stop.usage, rehearsal=stop.rehearsal)
             return attempt.wait(lease.ran_ms, stop.question, progress)
         case "cancelled":
             outcome = CANCELLED
         case "timed_out":
             outcome = TIMED_OUT
-        case _:
+        case "failed" | "diverged":
             outcome = Outcome(status="failed", error=stop.error)
     partial = {"steps": stop.steps, "usage": stop.usage, "rehearsal": stop.rehearsal}
     return attempt.end(outcome.model_copy(update=partial), lease.ran_ms)

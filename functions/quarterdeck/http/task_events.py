@@ -69,8 +69,9 @@ class TraceList(BaseModel):
 @router.get(
     "/crews/<system_id>/tasks/<task_id>/trace",
     summary="Read what was said in a task's calls",
-    description="Prompts, answers and what tools said, of a system with `trace: full`; kept for 7 "
-    "days. A page is short when its texts are long: go on until it is empty.",
+    description="Prompts, answers and what tools said, of a system with `trace: full`; kept "
+    "for `retention.traces_days` of the environment. A page is short when its texts are long: "
+    "go on until it is empty.",
     tags=["tasks"],
     security=needs("read"),
     responses=describe_answers(TraceList, 404),

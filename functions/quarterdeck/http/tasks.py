@@ -20,7 +20,6 @@ from quarterdeck.http.pagination import PAGE_SIZE, Cursor, Limit
 from quarterdeck.http.services import Services
 from quarterdeck.http.waiting import Prefer, parse_wait, wait_until
 from quarterdeck.idempotency import Once
-from quarterdeck.keys import OutboxKey
 from quarterdeck.names import Name, read_clock
 from quarterdeck.systems.records import System
 from quarterdeck.systems.store import refuse_while_restoring
@@ -208,7 +207,7 @@ def cancel_task(system_id: str, task_id: str) -> Response[TaskView]:
     ended = state.status in TERMINAL
     if ended:
         admit_for(services.table, services.task_queue, system.scope, state.crew_name, read_clock)
-        services.announcer.tell(Untold(OutboxKey(system.scope, task_id, state.epoch, "ended")))
+        services.announcer.tell(Untold.end(system.scope, state))
     place = {"Location": f"/crews/{system_id}/tasks/{task_id}", "Retry-After": "1"}
     return Response(
         status_code=HTTPStatus.OK if ended else HTTPStatus.ACCEPTED,

@@ -5,7 +5,7 @@ after that, and only then taken out: a crash between the two tells it again, wit
 """
 
 from datetime import datetime, timedelta
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
@@ -52,6 +52,12 @@ class Untold(NamedTuple):
     key: OutboxKey
     state: TaskState | None = None
     outcome: Outcome | None = None
+
+    @classmethod
+    def end(cls, scope: Scope, state: TaskState, outcome: Outcome | None = None) -> Self:
+        """Of a task that has ended under the epoch of `state`."""
+        key = OutboxKey(scope, state.task_id, state.epoch, "ended")
+        return cls(key, state if outcome else None, outcome)
 
 
 class Told(BaseModel):

@@ -89,9 +89,8 @@ class Attempt:
             self.table.write(*finish_task(self.scope, self.state, outcome, document, now, counts))
         except ConditionFailed:
             return outcome.status != "cancelled" and self._yield_to_cancel(outcome, ran_ms)
-        key = OutboxKey(self.scope, self.state.task_id, self.state.epoch, "ended")
         changes = {"status": outcome.status, "ended_at": format_time(now)}
-        self.untold = Untold(key, self.state.model_copy(update=changes), outcome)
+        self.untold = Untold.end(self.scope, self.state.model_copy(update=changes), outcome)
         logger.info("Ended", task_id=self.state.task_id, status=outcome.status)
         self.log.tell(describe_end(outcome))
         self._admit()

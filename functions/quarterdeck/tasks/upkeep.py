@@ -9,7 +9,7 @@ from typing import Literal
 from quarterdeck.abreast import map_abreast
 from quarterdeck.blobs import BlobStore
 from quarterdeck.errors import NotFound
-from quarterdeck.keys import LeaseOwner, OutboxKey, Scope, TaskKey
+from quarterdeck.keys import LeaseOwner, Scope, TaskKey
 from quarterdeck.names import format_time
 from quarterdeck.observability import Trace, count_event, follow, logger
 from quarterdeck.systems.activity import ActiveSystems, mark_active
@@ -109,10 +109,7 @@ class Upkeep:
         # Nobody looked at its system while it waited: alerts are to see how it ends.
         mark_active(self.table, scope.system_id, self.clock())
         self.table.write(*expire_task(scope, state, outcome, document, self.clock()))
-        expired = InputExpired(question=state.question)
-        self._tell(scope, state, expired, describe_end(outcome))
-        settle_left(self.table, scope, state.crew_name, state.task_id)
-        self.announcer.tell(Untold(OutboxKey(scope, state.task_id, state.epoch, "ended")))
+        self._conclude(scope, state, InputExpired(question=state.question), outcome)
 
     def _reap(self, scope: Scope, state: TaskState) -> None:
         """The worker is lost: another is to go on from the journal, unless that is of no use."""
@@ -127,9 +124,13 @@ class Upkeep:
             return
         document = store_outcome(self.blobs, scope, state, outcome)
         self.table.write(*bury_task(scope, state, outcome, document, self.clock()))
-        self._tell(scope, state, lost, describe_end(outcome))
+        self._conclude(scope, state, lost, outcome)
+
+    def _conclude(self, scope: Scope, state: TaskState, why: TaskEvent, outcome: Outcome) -> None:
+        """After the transaction that has ended the task."""
+        self._tell(scope, state, why, describe_end(outcome))
         settle_left(self.table, scope, state.crew_name, state.task_id)
-        self.announcer.tell(Untold(OutboxKey(scope, state.task_id, state.epoch, "ended")))
+        self.announcer.tell(Untold.end(scope, state))
 
     def _tell(self, scope: Scope, state: TaskState, *events: TaskEvent) -> None:
         append_events(self.table, scope, state.task_id, events, self.clock())

@@ -58,7 +58,8 @@ class SystemConfiguration(Configuration):
     events: Events = Events()
     """See below."""
     trace: Literal["none", "full"] = "none"
-    """`full`: prompts, answers and what tools say are kept for 7 days, for all who may read."""
+    """`full`: prompts, answers and what tools say are kept for the environment's
+    `retention.traces_days`, for all who may read."""
 
     @classmethod
     def find_faults(cls, sketch: Any) -> Iterator[Fault]:
