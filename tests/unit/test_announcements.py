@@ -162,9 +162,7 @@ def test_a_large_result_is_left_where_it_is(site: Site, length: int, omitted: bo
     assert len(json.dumps(detail)) < 100_000
 
 
-def test_a_question_goes_to_the_bus_and_to_people_once_for_each_telling(
-    site: Site, mails: Mailbox
-) -> None:
+def test_a_question_goes_to_the_bus_and_to_people(site: Site, mails: Mailbox) -> None:
     site.announcer.tell(Untold(site.ask()))
     [(detail_type, detail)], [mail] = site.bus.events, mails.mails
     assert (detail_type, detail["status"]) == ("Task Waiting", "waiting")
@@ -192,6 +190,17 @@ def test_a_topic_that_refuses_keeps_no_question_from_the_bus(
     monkeypatch.undo()
     assert site.sweep() == {"announced": 1, "not_announced": 0}
     assert (len(mails.mails), site.untold()) == (1, [])
+
+
+def test_people_are_mailed_once_however_often_the_bus_refuses(site: Site, mails: Mailbox) -> None:
+    site.bus.before = fail
+    site.announcer.tell(Untold(site.ask()))
+    for _ in range(3):
+        assert site.sweep(3600) == {"announced": 0, "not_announced": 1}
+    assert len(mails.mails) == 1
+    site.bus.before = lambda: None
+    assert site.sweep(3600) == {"announced": 1, "not_announced": 0}
+    assert (len(mails.mails), len(site.bus.events), site.untold()) == (1, 1, [])
 
 
 def test_a_question_that_is_answered_is_nobodys_news(site: Site, mails: Mailbox) -> None:

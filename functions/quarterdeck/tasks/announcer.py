@@ -56,13 +56,16 @@ class TaskAnnouncer:
 
     def tell(self, untold: Untold) -> None:
         """After what is done is done: the monitor tells what this cannot."""
+        key, state, outcome = untold
         try:
-            announced = self._describe(untold)
-            if announced:
-                self._send(announced)
-            self.table.write(Delete(untold.key.key))
+            if state and outcome:
+                name = self._find_name(key.scope.system_id)
+                self._put(describe_end(self.environment, name, key, state, outcome))
+            elif item := self.table.get(key.key):
+                self._announce(key, item)
+            self.table.write(Delete(key.key))
         except Exception:
-            logger.exception("An announcement is left to the monitor", task_id=untold.key.task_id)
+            logger.exception("An announcement is left to the monitor", task_id=key.task_id)
 
     def tell_due(
         self, due: Iterable[LeaseOwner], left: Callable[[], float], at_once: int = 1
@@ -89,9 +92,7 @@ class TaskAnnouncer:
             logger.exception("An outbox could not be read", task_id=key.task_id)
             return "refused"
         try:
-            announced = self._read(key, item)
-            if announced:
-                self._send(announced)
+            announced = self._announce(key, item)
             self.table.write(Delete(key.key))
         except Exception:
             logger.exception("A task could not be announced", task_id=key.task_id, kind=key.kind)
@@ -116,14 +117,20 @@ class TaskAnnouncer:
         except Exception:
             logger.exception("An announcement could not be put off", task_id=key.task_id)
 
-    def _describe(self, untold: Untold) -> Announced | None:
-        key, state, outcome = untold
-        if state and outcome:
-            return describe_end(
-                self.environment, self._find_name(key.scope.system_id), key, state, outcome
-            )
-        item = self.table.get(key.key)
-        return self._read(key, item) if item else None
+    def _announce(self, key: OutboxKey, item: Item) -> bool:
+        """Whether it is news still. A topic that refuses it does not keep it from the bus, and
+        people are not mailed again because the bus refused it."""
+        announced = self._read(key, item)
+        if announced is None:
+            return False
+        try:
+            if isinstance(announced, TaskWaiting) and not item.get("mailed"):
+                filters = announced.model_dump(include=set(MAIL_FILTERS))
+                self.topic.publish(announced.subject, announced.model_dump_json(), filters)
+                self.table.write(Update(key.key, {"mailed": True}, {}, conditions=[Present()]))
+        finally:
+            self._put(announced)
+        return True
 
     def _read(self, key: OutboxKey, item: Item) -> Announced | None:
         """None if it is nobody's news any more: the task is gone, or its question answered."""
@@ -150,15 +157,8 @@ class TaskAnnouncer:
             self._names[system_id] = item["name"]
         return self._names[system_id]
 
-    def _send(self, announced: Announced) -> None:
-        """What refuses it keeps it from nobody else."""
-        text = announced.model_dump_json()
-        try:
-            if isinstance(announced, TaskWaiting):
-                filters = announced.model_dump(include=set(MAIL_FILTERS))
-                self.topic.publish(announced.subject, text, filters)
-        finally:
-            self.bus.put(DETAIL_TYPES[type(announced)], text)
+    def _put(self, announced: Announced) -> None:
+        self.bus.put(DETAIL_TYPES[type(announced)], announced.model_dump_json())
 
 
 def open_announcer(settings: AnnouncementSettings, table: Table, blobs: BlobStore) -> TaskAnnouncer:
