@@ -2,6 +2,8 @@
 PYTHON := .venv/bin/python
 ENV ?= development
 WORKERS ?= 2
+# With it, as container images set it, every process would compile anew all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help install layers demo up down run tool check-crews deploy-crews crew-fields event-fields settings-table event-schemas test prove check format sbom audit synth bootstrap deploy diff comment destroy smoke cost cost-table redrive recover logs
