@@ -26,7 +26,7 @@ ACCOUNT = "000000000000"
 REGION = "us-east-1"
 READY_S = 30.0
 STOP_S = 60.0
-# Each function process unpacks its own copy of the layers: the cap bounds disk and memory.
+# The cap bounds memory.
 SETTINGS = {
     "BIND_HOST": "127.0.0.1",
     "MINISTACK_ACCOUNT_ID": ACCOUNT,

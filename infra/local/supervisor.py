@@ -22,7 +22,16 @@ ALIVE = "supervisor.lock"
 """In the workdir: locked for as long as the supervisor lives."""
 # Functions run under `sys.executable`: a bare Python there gives them what Lambda gives, which is
 # their layers, their code and the standard library, and nothing of MiniStack's environment.
-LAUNCH = "import sys; sys.executable = sys.argv.pop(); from ministack.app import main; main()"
+# `sys.path` gets unpacking.py's directory, at its end.
+LAUNCH = """
+import sys
+sys.executable = sys.argv.pop()
+sys.path.append(sys.argv.pop())
+from unpacking import share_unpacked
+share_unpacked()
+from ministack.app import main
+main()
+"""
 
 
 class Stopped(Exception):
@@ -79,7 +88,7 @@ def supervise(workdir: str, lambda_python: str, owned: bool) -> None:
     emulator = None
     try:
         emulator = subprocess.Popen(
-            [sys.executable, "-c", LAUNCH, lambda_python],
+            [sys.executable, "-c", LAUNCH, os.path.dirname(__file__), lambda_python],
             env={**os.environ, "TMPDIR": workdir, "HOME": workdir},
             stdin=subprocess.DEVNULL,
             start_new_session=True,
