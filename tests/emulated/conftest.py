@@ -23,26 +23,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("emulated"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def emulator() -> Iterator[Emulator]:
     with run_emulator(LOG) as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def service(emulator: Emulator) -> Service:
     """The development environment, deployed."""
     prepare_service()
     return deploy_service(emulator)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def api(service: Service) -> Api:
     """A client with the admin key; `dataclasses.replace(api, key=None)` has none."""
     return service.api
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def aws(emulator: Emulator) -> Callable[[str], Any]:
     """`aws("dynamodb")`: a boto3 client of the emulator with root's rights."""
     return emulator.open_client
