@@ -8,9 +8,13 @@ from unittest.mock import patch
 
 import boto3
 from moto import mock_aws
+from moto.core.botocore_stubber import BotocoreStubber
 from moto.kms.utils import generate_private_key
 
+from tests.moto_turns import take_turns
 from tests.table_indexes import INDEXES
+
+take_turns(BotocoreStubber, "process_request")
 
 KEYS = {"pk", "sk"} | {name for index in INDEXES.values() for name in index.keys}
 ENVIRONMENT = {

@@ -7,7 +7,6 @@ from typing import Any
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from quarterdeck.blobs import BlobStore
 from quarterdeck.systems.store import SystemStore
@@ -15,6 +14,7 @@ from quarterdeck.table import Table
 from tests import systems
 from tests.account import ENVIRONMENT, prepare_account
 from tests.events import http_event, sqs_event
+from tests.moto_server import start_moto
 from tests.runtime.conftest import StartFunction
 from tests.runtime.runtime_api import FunctionProcess
 
@@ -28,9 +28,7 @@ BACKUP_SECONDS = 300
 @pytest.fixture
 def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
     """moto as a server, one caller at a time; the variables of every function."""
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    endpoint = "http://{}:{}".format(*server.get_host_and_port())
+    server, endpoint = start_moto()
     variables = ENVIRONMENT | {"AWS_ENDPOINT_URL": endpoint}
     for name, value in variables.items():
         monkeypatch.setenv(name, value)

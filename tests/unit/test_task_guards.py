@@ -124,8 +124,18 @@ EDITS = [
         "",
         "finish_task",
     ),
-    ("tasks.announcer:TaskAnnouncer.tell", "self._send(announced)", "pass", "finish_task"),
-    ("tasks.announcer:TaskAnnouncer._settle", "self._send(announced)", "pass", "finish_task"),
+    (
+        "tasks.announcer:TaskAnnouncer.tell",
+        "self._put(describe_end(self.environment, name, key, state, outcome))",
+        "pass",
+        "finish_task",
+    ),
+    (
+        "tasks.announcer:TaskAnnouncer._settle",
+        "announced = self._announce(key, item)",
+        "announced = True",
+        "finish_task",
+    ),
     ("tasks.transitions:requeue_task", "remove=LEASE_KEYS", "remove=()", "requeue_task"),
     ("tasks.transitions:postpone_task", "remove=LEASE_KEYS", "remove=()", "postpone_task"),
     (

@@ -21,16 +21,6 @@ from tests.unit.execution.memory_answers import answer_memory
 
 ROOT = Path(__file__).parents[3]
 
-SERVE = """
-import sys
-from moto.server import ThreadedMotoServer
-moto = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-moto.start()
-print("http://%s:%s" % moto.get_host_and_port(), flush=True)
-sys.stdin.read()
-"""
-"""Says its URL, and serves until its input is closed."""
-
 type Point = tuple[str, int]
 """(phase, the how-manieth time that it is reached)."""
 
@@ -139,7 +129,11 @@ def open_lab(room: Path) -> Iterator[Lab]:
 def serve_moto() -> Iterator[str]:
     """In a process of its own: in this one, any test that mocks AWS would empty it."""
     moto = subprocess.Popen(
-        [sys.executable, "-c", SERVE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "tests.moto_server"],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     with moto:
         assert moto.stdin
