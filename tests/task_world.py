@@ -23,7 +23,7 @@ from quarterdeck.observability import logger
 from quarterdeck.systems.records import System
 from quarterdeck.systems.store import SystemStore
 from quarterdeck.table import CONFLICT_ATTEMPTS, Table
-from quarterdeck.tasks import announcer, attempt, upkeep
+from quarterdeck.tasks import announcer, attempt, event_log, upkeep
 from quarterdeck.tasks.attempt import Attempt
 from quarterdeck.tasks.queue import Queue, TaskMessage, WorkMessage
 from tests import systems
@@ -275,7 +275,10 @@ class World:
             token_hex=lambda size: (self.current and self.current.known_id) or next(ids)
         )
         enter(patch.object(names, "secrets", draw))
-        enter(patch.object(table_module, "time", quiet))
+        for module in (table_module, event_log):
+            enter(patch.object(module, "time", quiet))
+        # Who holds it has paused, and goes on only after the one that would wait.
+        enter(patch.object(event_log, "LOCK_SECONDS", 0))
         for level in ("debug", "info", "warning"):
             enter(patch.object(logger, level, lambda *_, **__: None))
         enter(patch.object(logger, "exception", self._note_exception))

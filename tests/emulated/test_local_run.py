@@ -54,11 +54,14 @@ FUNCTION: dict[str, dict[str, Any]] = {
     },
 }
 
+# Who runs the tests in the background may have them ignore the keyboard's interrupt.
 STARTER = """\
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from infra.local.command import run_command
 from infra.local.emulator import run_emulator
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def act():
     with run_emulator(Path(sys.argv[1])) as emulator:

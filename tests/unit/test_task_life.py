@@ -7,5 +7,5 @@ from tests.task_life import TaskLife
 
 TestTaskLife = TaskLife.TestCase
 TestTaskLife.settings = settings(
-    max_examples=1000 if PROVE else 80, stateful_step_count=60 if PROVE else 40, deadline=None
+    max_examples=1000 if PROVE else 150, stateful_step_count=60 if PROVE else 40, deadline=None
 )
