@@ -2,10 +2,11 @@
 
 import threading
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
+
+from botocore.exceptions import ClientError
 
 from quarterdeck.blobs import BlobStore
 from quarterdeck.keys import Collection, Scope
@@ -232,13 +233,19 @@ class MemoryStore:
         return [kept for kept in self._logs.list_kept() if chosen.takes(kept.memory)]
 
     def _complete(self, kept: Kept) -> Memory:
-        """With the content that is not held here."""
+        """With the content that is not held here, unless it was erased meanwhile."""
         if kept.held:
             return kept.memory
-        log = self._logs.find(kept.memory.record_id)
+        record_id = kept.memory.record_id
+        log = self._logs.find(record_id)
         item = self.table.get(log.key(kept.number)) or {}
-        with suppress(self.blobs.client.exceptions.NoSuchKey, KeyError):  # erased meanwhile
+        try:
             return replace(kept.memory, content=self.blobs.load_document(item["document"]))
+        except (KeyError, ClientError):  # Who may not list is told 403 of what is not there.
+            log.read_new()
+            now = log.shard.kept.get(record_id)
+            if now and now.number == kept.number:
+                raise
         return kept.memory
 
 

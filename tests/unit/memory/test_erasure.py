@@ -1,9 +1,11 @@
 """What was erased for good: gone from the table, and known to every restore."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from quarterdeck.http.services import Services
 from quarterdeck.keys import MEMORY_SHARDS, Scope
@@ -15,6 +17,7 @@ from quarterdeck.memory.erasure import (
     list_erasures,
 )
 from quarterdeck.memory.filters import Filter
+from quarterdeck.memory.log import Log
 from quarterdeck.memory.records import Memory
 from quarterdeck.memory.store import MemoryStore
 from quarterdeck.names import read_clock
@@ -166,3 +169,39 @@ def test_a_restored_log_is_without_what_was_erased(services: Services, store: Me
     assert "What m says" not in str(read_items())
     restored.put([make_memory("later", "/jane"), make_memory("n", "/jane")])
     assert sorted(each.record_id for each in reopen(restored).survey()) == ["later", "n"]
+
+
+def refuse(**_: Any) -> None:
+    """As S3 does with an object that is not there, of who may not list."""
+    raise ClientError({"Error": {"Code": "AccessDenied", "Message": "Access Denied"}}, "GetObject")
+
+
+def test_what_is_erased_while_it_is_read_has_no_content(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.put([replace(make_memory("m"), content="Salt. " * 20_000)])
+    reader, read_new = reopen(store), Log.read_new
+
+    def be_overtaken(log: Log) -> None:
+        """After what it reads first, another process erases the memory."""
+        read_new(log)
+        monkeypatch.setattr(Log, "read_new", read_new)
+        # It has come as far as the blob.
+        monkeypatch.setattr(Log, "remove_content", lambda *_: None)
+        store.erase(record_ids=["m"])
+        monkeypatch.setattr(reader.blobs.client, "get_object", refuse)
+
+    monkeypatch.setattr(Log, "read_new", be_overtaken)
+    read = reader.get("m")
+    assert read
+    assert "Salt" not in read.content
+    assert reader.get("m") is None
+
+
+def test_a_content_that_must_not_be_read_is_a_fault(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.put([replace(make_memory("m"), content="Salt. " * 20_000)])
+    monkeypatch.setattr(store.blobs.client, "get_object", refuse)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        reopen(store).get("m")
