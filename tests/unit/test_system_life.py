@@ -241,7 +241,7 @@ def test_a_system_with_live_tasks_is_not_deleted(services: Services, system_id: 
     answer = call("DELETE", f"/crews/{system_id}")
     assert answer.status == 409
     assert answer.json["detail"] == (
-        "3 tasks live: cancel what is queued or running, or delete with force=true"
+        "3 tasks live: cancel what is queued, running or waiting, or delete with force=true"
     )
     assert call("GET", f"/crews/{system_id}").json["state"] == "active"
 

@@ -88,7 +88,9 @@ def request_deletion(systems: SystemStore, system: System, *, force: bool, now: 
     live = 0 if force else count_live(systems, system)
     if live:
         tasks = "1 task lives" if live == 1 else f"{live} tasks live"
-        raise Conflict(f"{tasks}: cancel what is queued or running, or delete with force=true")
+        raise Conflict(
+            f"{tasks}: cancel what is queued, running or waiting, or delete with force=true"
+        )
     try:
         systems.table.write(change_state(system, system.state, "deleting", now))
     except ConditionFailed:
