@@ -175,6 +175,7 @@ FAULTY_SYSTEMS = [
     ),
     ("{]", "body", "is not valid JSON: Expecting property name enclosed in double quotes"),
     (None, "body", "is missing"),
+    ([systems.system()], "body", "must be an object, and is a list"),
     ("[" * 100_000, "body", "is nested too deeply"),
     ('{"n": ' + "9" * 5000 + "}", "body", "has a number of too many digits"),
     ('{"name": "\\udc00"}', "body", "is not valid UTF-8, or has half of a surrogate pair"),

@@ -5,7 +5,7 @@ import pytest
 from tests.prove import PROVE
 from tests.task_races import STARTS, Stage, list_trials
 
-SAMPLE = 6 if PROVE else 480
+SAMPLE = 24 if PROVE else 480
 """Of so many trials one is made; each state makes others."""
 
 

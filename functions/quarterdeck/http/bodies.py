@@ -10,7 +10,7 @@ MAX_BODY_BYTES = 1024 * 1024
 
 
 def read_body(event: dict[str, Any]) -> dict[str, Any]:
-    """The event's fields with its body as text; TooLarge, or InvalidInput for what is no JSON."""
+    """The event's fields with its body as text; TooLarge, or InvalidInput for what no route takes."""
     sent = event.get("body") or ""
     content = base64.b64decode(sent) if event.get("isBase64Encoded") else sent.encode()
     if len(content) > MAX_BODY_BYTES:
@@ -26,7 +26,8 @@ def read_body(event: dict[str, Any]) -> dict[str, Any]:
 def check_json(content: bytes) -> None:
     try:
         # Half of a surrogate pair can be escaped in JSON, and be stored nowhere.
-        json.dumps(json.loads(content.decode()), ensure_ascii=False).encode()
+        sent = json.loads(content.decode())
+        json.dumps(sent, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
         raise refuse_body(f"is not valid JSON: {error.msg} at character {error.pos}") from None
     except UnicodeError:
@@ -35,6 +36,9 @@ def check_json(content: bytes) -> None:
         raise refuse_body("is nested too deeply") from None
     except ValueError:
         raise refuse_body("has a number of too many digits") from None
+    # Powertools takes the first entry of a list for the whole.
+    if isinstance(sent, list):
+        raise refuse_body("must be an object, and is a list")
 
 
 def refuse_body(rule: str) -> InvalidInput:

@@ -1,6 +1,7 @@
 """Tells what is in the outbox of tasks, and takes it out once it is told."""
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -127,7 +128,8 @@ class TaskAnnouncer:
             if isinstance(announced, TaskWaiting) and not item.get("mailed"):
                 filters = announced.model_dump(include=set(MAIL_FILTERS))
                 self.topic.publish(announced.subject, announced.model_dump_json(), filters)
-                self.table.write(Update(key.key, {"mailed": True}, {}, conditions=[Present()]))
+                with suppress(ConditionFailed):  # Another has told it.
+                    self.table.write(Update(key.key, {"mailed": True}, {}, conditions=[Present()]))
         finally:
             self._put(announced)
         return True
