@@ -10,7 +10,7 @@ MAX_BODY_BYTES = 1024 * 1024
 
 
 def read_body(event: dict[str, Any]) -> dict[str, Any]:
-    """The event's fields with its body as text; TooLarge, or InvalidInput for what no route takes."""
+    """The event with its body as text; TooLarge, or InvalidInput for what nothing takes."""
     sent = event.get("body") or ""
     content = base64.b64decode(sent) if event.get("isBase64Encoded") else sent.encode()
     if len(content) > MAX_BODY_BYTES:
