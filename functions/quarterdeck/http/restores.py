@@ -6,7 +6,7 @@ from typing import Literal
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from quarterdeck.backups.archive.layout import PARTS, Part
 from quarterdeck.backups.requests import begin_restore, begin_restore_test, find_restore
@@ -34,7 +34,7 @@ class RestoreRequest(BaseModel):
     """What is not named stays as it is."""
     into: Name | None = None
     """The name of a new system, which it is restored into; without it, the system itself."""
-    dry_run: bool = False
+    dry_run: bool = Field(default=False, strict=True)
     """Reads all of the backup, counts what would be written, and changes nothing."""
 
 

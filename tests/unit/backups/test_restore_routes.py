@@ -65,6 +65,8 @@ def test_a_request_that_means_nothing_is_refused(backup: Backup) -> None:
     before = read_items()
     empty = ask(backup, {"parts": []})
     assert (empty.status, empty.faults) == (422, {"parts": "names at least one part"})
+    number = ask(backup, {"dry_run": 0})
+    assert (number.status, list(number.faults)) == (422, ["dry_run"])
     without = ask(backup, {"parts": ["task_histories"], "into": "copy"})
     assert without.faults == {"parts": "a new system needs crew_configurations"}
     for body, field in (
